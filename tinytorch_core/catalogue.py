@@ -93,6 +93,7 @@ class Course(msgspec.Struct, frozen=True):
     modules: tuple[Module, ...]
     milestones: tuple[Milestone, ...]
     historical: tuple[Historical, ...]
+    toml: Path
     root: Path
     """Holds notebooks/, checks/ and historical/, in a checkout and in an installed wheel alike."""
 
@@ -151,6 +152,7 @@ def load(toml: Path, root: Path) -> Course:
             historical=tuple(
                 _written(h, root / "historical") for h in msgspec.convert(raw["historical"], tuple[Historical, ...])
             ),
+            toml=toml,
             root=root,
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, msgspec.ValidationError) as error:

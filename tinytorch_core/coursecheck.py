@@ -1,0 +1,260 @@
+"""The course proves itself: solutions pass, untouched notebooks count as not attempted, and every mutant dies.
+
+Solutions and untouched notebooks go through the real grader. Mutants, of which there are hundreds, run the same checks and
+the same judge, but each observes in a process forked from a warm one instead of in a kernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal
+
+import msgspec
+import nbformat
+from nbformat import NotebookNode
+
+from tinytorch_core import authoring
+from tinytorch_core.catalogue import Course, Historical, Module
+from tinytorch_core.export import Export, export
+from tinytorch_core.grader import judge
+from tinytorch_core.grader.checks import Exchange, Package, load
+from tinytorch_core.grader.client import Grader
+from tinytorch_core.grader.job import Accepted, GradeJob, RunJob
+from tinytorch_core.kernel import harness
+from tinytorch_core.kernel.checking import Check
+from tinytorch_core.report import CheckResult, Stages
+
+Kind = Literal["checks", "solution", "untouched", "mutant", "historical"]
+
+MUTANTS_AN_EXERCISE = 3
+SEEDS = 4
+"""How many draws a check's wanted answer must differ in at least once."""
+MUTANT_SECONDS = 30
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at."""
+
+    module: str
+    kind: Kind
+    name: str = ""
+    exercise: str = ""
+    ok: bool
+    message: str = ""
+    seconds: float = 0.0
+
+
+OnFinding = Callable[[Finding], None]
+
+
+async def check_course(
+    course: Course, modules: Sequence[Module], historical: Sequence[Historical], grader: Grader, on_finding: OnFinding
+) -> list[Finding]:
+    """Everything the course promises about `modules` and `historical`. `on_finding` is called as each is known."""
+    findings: list[Finding] = []
+
+    def found(finding: Finding) -> None:
+        findings.append(finding)
+        on_finding(finding)
+
+    for module in modules:
+        for finding in await asyncio.to_thread(look_at_checks, course, module):
+            found(finding)
+    jobs = [_solution(course, m, grader) for m in modules] + [_untouched(course, m, grader) for m in modules]
+    graded = [_found(job, found) for job in [*jobs, *(_historical(course, h, grader) for h in historical)]]
+    mutants = [(module, mutant) for module in modules for mutant in authoring.mutants(course, module)]
+    await _all(graded, at_once=1, beside=_check_mutants(course, mutants, found))
+    return findings
+
+
+def size(course: Course, modules: Sequence[Module], historical: Sequence[Historical]) -> int:
+    """How many findings `check_course` will report."""
+    return sum(3 + len(authoring.mutants(course, m)) for m in modules) + len(historical)
+
+
+async def _found(job: Any, found: OnFinding) -> None:
+    found(await job)
+
+
+async def _all(jobs: Sequence[Any], at_once: int, beside: Any) -> None:
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(job: Any) -> None:
+        async with gate:
+            await job
+
+    await asyncio.gather(beside, *(one(job) for job in jobs))
+
+
+def look_at_checks(course: Course, module: Module) -> list[Finding]:
+    """The check file by itself: readable, all five stages, a check and enough mutants for every exercise, no constant answer."""
+    file = load(course.checks_source(module.id))
+    mutants = authoring.mutants(course, module)
+    problems = [f"stage {stage} has no check" for stage in Stages if stage not in {c.stage for c in file.checks}]
+    for exercise in module.exercises:
+        if not any(c.exercise == exercise.id for c in file.checks):
+            problems.append(f"{exercise.id} has no check")
+        count = sum(m.exercise == exercise.id for m in mutants)
+        if count < MUTANTS_AN_EXERCISE:
+            problems.append(f"{exercise.id} has {count} mutants, not {MUTANTS_AN_EXERCISE}")
+    known = {e.id for e in module.exercises} | {""}
+    problems += [f"{c.id} is of the unknown exercise {c.exercise}" for c in file.checks if c.exercise not in known]
+    problems += [f"{c.id} wants the same answer whatever it is given" for c in file.checks if is_constant(c)]
+    return [Finding(module=module.id, kind="checks", ok=not problems, message="; ".join(problems))]
+
+
+def is_constant(check: Check) -> bool:
+    """True if the wanted answer is the same for several draws of inputs, so that no answer would prove anything."""
+    import numpy as np
+
+    from tinytorch_core.kernel.compare import ATensor
+    from tinytorch_core.kernel.plain import encode
+
+    if check.wants is None:
+        return False
+    seen = set()
+    for seed in range(SEEDS):
+        wanted = check.wants(**check.inputs(np.random.default_rng(seed)))
+        seen.add(json.dumps(encode(_plain(wanted, ATensor)), default=repr))
+    return len(seen) == 1
+
+
+def _plain(wanted: Any, tensor: type) -> Any:
+    if isinstance(wanted, tensor):
+        return wanted.values  # type: ignore[attr-defined]
+    if isinstance(wanted, (list, tuple)):
+        return [_plain(item, tensor) for item in wanted]
+    if isinstance(wanted, dict):
+        return {key: _plain(item, tensor) for key, item in wanted.items()}
+    return wanted
+
+
+async def _solution(course: Course, module: Module, grader: Grader) -> Finding:
+    """The solution notebook, through the real grader: everything passes."""
+    report = await grader.grade(_job(course, module, authoring.solution_notebook(course, module), "solution"))
+    wrong = [c for s in report.stages for c in s.checks if c.outcome != "passed"]
+    cell = report.cell_failure
+    message = "" if report.passed else "\n".join([report.message, *(f"{c.id}: {c.message}" for c in wrong), cell.traceback if cell else ""])
+    return Finding(module=module.id, kind="solution", ok=report.passed, message=message, seconds=report.seconds)
+
+
+async def _untouched(course: Course, module: Module, grader: Grader) -> Finding:
+    """The student's version as it is handed out: it fails, and every check says "not attempted", never "wrong"."""
+    report = await grader.grade(_job(course, module, authoring.student_notebook(course, module), "untouched"))
+    outcomes = [c for s in report.stages for c in s.checks]
+    wrong = [c for c in outcomes if c.exercise and c.outcome != "not_attempted"]
+    ok = report.verdict == "failed" and bool(outcomes) and not wrong
+    message = "" if ok else f"{report.verdict}: {report.message} " + "; ".join(f"{c.id} {c.outcome}: {c.message}" for c in wrong[:5])
+    return Finding(module=module.id, kind="untouched", ok=ok, message=message, seconds=report.seconds)
+
+
+async def _historical(course: Course, historical: Historical, grader: Grader) -> Finding:
+    """A historical notebook, run to its last assert on the solutions that come before it."""
+    job = RunJob(
+        attempt=f"check-{historical.id}",
+        historical=historical.id,
+        notebook=_bytes(authoring.historical_notebook(course, historical)),
+        accepted=solved(course, course.modules[: course.module(historical.module).number]),
+        limits=grader.limits,
+    )
+    report = await grader.run_historical(job)
+    cell = report.cell_failure
+    message = "" if report.passed else f"{report.message}\n{cell.traceback if cell else ''}"
+    return Finding(module=historical.module, kind="historical", name=historical.id, ok=report.passed, message=message, seconds=report.seconds)
+
+
+def _job(course: Course, module: Module, notebook: NotebookNode, name: str) -> GradeJob:
+    earlier = solved(course, course.before(module))
+    return GradeJob(attempt=f"check-{module.id}-{name}", module=module.id, notebook=_bytes(notebook), earlier=earlier)
+
+
+def _bytes(notebook: NotebookNode) -> bytes:
+    return nbformat.writes(notebook).encode()  # type: ignore[no-untyped-call, no-any-return]
+
+
+def solved(course: Course, modules: Sequence[Module]) -> tuple[Accepted, ...]:
+    """The package as the authors' solutions make it."""
+    return tuple(_accepted(m, export(authoring.solution_notebook(course, m), m)) for m in modules)
+
+
+def _accepted(module: Module, exported: Export) -> Accepted:
+    return Accepted(module=module.id, source=exported.source, names=exported.names)
+
+
+async def _check_mutants(course: Course, mutants: Sequence[tuple[Module, authoring.Mutant]], found: OnFinding) -> None:
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(max_workers=max(1, (os.cpu_count() or 2) - 1)) as threads:
+        tasks = [loop.run_in_executor(threads, check_mutant, course, module, mutant) for module, mutant in mutants]
+        for task in asyncio.as_completed(tasks):
+            found(await task)
+
+
+def check_mutant(course: Course, module: Module, mutant: authoring.Mutant) -> Finding:
+    """A mutant dies if a check of its own exercise does not pass. "Not attempted" or an error of ours is no death."""
+    start = time.perf_counter()
+    exported = export(authoring.mutant_notebook(course, module, mutant.name), module)
+    package = Package.of(solved(course, course.before(module)), _accepted(module, exported))
+    exchange = Exchange(load(course.checks_source(module.id)), package, Stages)
+    observe_in_process(exchange)
+    results = [c for stage in judge.judge(exchange, exported) for c in stage.checks]
+    killers = [c for c in results if c.outcome in ("failed", "missing") and c.exercise == mutant.exercise]
+    return Finding(
+        module=module.id, kind="mutant", name=mutant.name, exercise=mutant.exercise, ok=bool(killers),
+        message=killers[0].title if killers else _survived(mutant, results), seconds=time.perf_counter() - start,
+    )  # fmt: skip
+
+
+def _survived(mutant: authoring.Mutant, results: Sequence[CheckResult]) -> str:
+    others = [c for c in results if c.outcome != "passed"]
+    elsewhere = f" Other checks reject it: {', '.join(c.id for c in others)}." if others else ""
+    errors = [c.message for c in others if c.outcome == "error"]
+    return f"survives the checks of {mutant.exercise}. {mutant.mistake}{elsewhere} {' '.join(errors)}".strip()
+
+
+def observe_in_process(exchange: Exchange) -> None:
+    """What a check kernel does for a grading, in a process of its own, without isolation: for the course's own code."""
+    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+    if os.name == "posix":
+        context.set_forkserver_preload(["tinytorch_core.kernel.harness", "numpy"])
+    receiver, sender = context.Pipe(duplex=False)
+    steps = exchange.steps()
+    process = context.Process(target=_observe, args=([(s.function, s.payload, s.timed) for s in steps], sender), daemon=True)
+    process.start()
+    sender.close()
+    end = time.monotonic() + MUTANT_SECONDS
+    try:
+        _receive(exchange, receiver, end)
+    finally:
+        process.kill()
+        process.join()
+
+
+def _receive(exchange: Exchange, receiver: multiprocessing.connection.Connection, end: float) -> None:
+    while receiver.poll(max(0.0, end - time.monotonic())):
+        try:
+            function, text, seconds = receiver.recv()
+        except EOFError:
+            return
+        exchange.receive(function, text)
+        exchange.outside_seconds = seconds
+
+
+def _observe(steps: Sequence[tuple[str, str, bool]], sender: multiprocessing.connection.Connection) -> None:
+    for function, payload, timed in steps:
+        start = time.perf_counter()
+
+        def send(text: str, function: str = function, start: float = start) -> None:
+            sender.send((function, text, time.perf_counter() - start))
+
+        if function == "reference":
+            harness.reference(payload, send)
+        else:
+            harness.run(payload, timed, send)
+    sender.close()

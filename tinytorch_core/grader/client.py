@@ -1,0 +1,160 @@
+"""How the doors talk to the worker: start it, give it jobs, pass its events on, and replace it when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from tinytorch_core.catalogue import Course
+from tinytorch_core.errors import GraderError
+from tinytorch_core.grader.job import GradeJob, Limits, RunJob
+from tinytorch_core.grader.messages import (
+    MAX_LINE,
+    SILENCE_SECONDS,
+    Cancel,
+    Done,
+    Event,
+    FromWorker,
+    Grade,
+    Ready,
+    RunHistorical,
+    Start,
+    ToWorker,
+)
+from tinytorch_core.report import Progress, Report
+
+OnEvent = Callable[[Progress], None]
+
+
+def _ignore(progress: Progress) -> None:
+    """For callers that only want the Report."""
+
+
+class Grader:
+    """One worker process, started when first needed."""
+
+    def __init__(self, course: Course, limits: Limits | None = None, *, pool: int = 1) -> None:
+        self.course = course
+        self.limits = limits or Limits()
+        self.isolation = ""
+        self._pool = pool
+        self._process: asyncio.subprocess.Process | None = None
+        self._waiting: dict[str, tuple[asyncio.Future[Report], OnEvent]] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._heard = 0.0
+        self._warm = asyncio.Event()
+        self._starting = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Start the worker, if none runs. Its kernels warm up in the background."""
+        async with self._starting:
+            if self._process is not None and self._process.returncode is None:
+                return
+            self._warm.clear()
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-m", "tinytorch_core.grader.worker",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE, start_new_session=True,
+            )  # fmt: skip
+            self._heard = time.monotonic()
+            self._reader = asyncio.ensure_future(self._read(self._process))
+            self._watch = asyncio.ensure_future(self._guard(self._process))
+            await self._send(Start(course=str(self.course.toml), root=str(self.course.root), limits=self.limits, pool=self._pool))
+
+    async def warm(self) -> None:
+        """Wait until the kernels are warm."""
+        await self.start()
+        await self._warm.wait()
+
+    async def grade(self, job: GradeJob, on_event: OnEvent = _ignore) -> Report:
+        """Run one job. Always ends with a Report: a worker that dies gives the verdict `interrupted`."""
+        return await self._submit(job.attempt, job.module, Grade(job), on_event)
+
+    async def run_historical(self, job: RunJob, on_event: OnEvent = _ignore) -> Report:
+        return await self._submit(job.attempt, job.historical, RunHistorical(job), on_event)
+
+    async def cancel(self, attempt: str) -> None:
+        """Ask the worker to stop an attempt; its Report then says `cancelled`. Unknown attempts are ignored."""
+        if attempt in self._waiting:
+            await self._send(Cancel(attempt))
+
+    async def close(self) -> None:
+        """End the worker; it kills its kernels first. Waits for both."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if self._watch:
+            self._watch.cancel()
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), timeout=10)
+        except asyncio.TimeoutError:
+            process.kill()
+            await process.wait()
+        if self._reader:
+            await self._reader
+
+    async def _submit(self, attempt: str, module: str, message: ToWorker, on_event: OnEvent) -> Report:
+        await self.start()
+        future: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
+        self._waiting[attempt] = (future, on_event)
+        try:
+            await self._send(message)
+            return await future
+        except (GraderError, ConnectionError) as error:
+            text = f"The grader stopped before it was done ({error}). Nothing of yours is lost; run it again."
+            return Report(attempt=attempt, module=module, state="done", verdict="interrupted", message=text, started=time.time())
+        finally:
+            self._waiting.pop(attempt, None)
+
+    async def _send(self, message: ToWorker) -> None:
+        if self._process is None or self._process.stdin is None:
+            raise GraderError("the grader is not running")
+        self._process.stdin.write(msgspec.json.encode(message) + b"\n")
+        await self._process.stdin.drain()
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        decode = msgspec.json.Decoder(FromWorker).decode
+        assert process.stdout is not None
+        try:
+            while line := await process.stdout.readline():
+                self._heard = time.monotonic()
+                self._take(decode(line))
+        except (msgspec.MsgspecError, ValueError) as error:
+            process.kill()
+            self._fail(f"its worker sent something unreadable: {error}")
+        await process.wait()
+        self._fail(f"its process ended with code {process.returncode}")
+
+    def _take(self, message: FromWorker) -> None:
+        if isinstance(message, Ready):
+            self.isolation = message.isolation
+            if message.warm:
+                self._warm.set()
+        elif isinstance(message, Event) and message.progress.attempt in self._waiting:
+            self._waiting[message.progress.attempt][1](message.progress)
+        elif isinstance(message, Done) and message.report.attempt in self._waiting:
+            future = self._waiting[message.report.attempt][0]
+            if not future.done():
+                future.set_result(message.report)
+
+    def _fail(self, reason: str) -> None:
+        self._warm.set()  # nobody should wait for a worker that is gone
+        for future, _ in self._waiting.values():
+            if not future.done():
+                future.set_exception(GraderError(reason))
+
+    async def _guard(self, process: asyncio.subprocess.Process) -> None:
+        """Kill a worker that has fallen silent."""
+        while process.returncode is None:
+            await asyncio.sleep(1)
+            if time.monotonic() - self._heard > SILENCE_SECONDS:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+

@@ -1,0 +1,227 @@
+"""Run cells in a warm kernel through nbclient, watched for time, memory and output. The only room that knows nbclient."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import nbformat
+import psutil
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from tinytorch_core.grader.job import MIB, Limits
+from tinytorch_core.grader.kernels import Kernel
+from tinytorch_core.kernel.harness import MIME
+from tinytorch_core.report import CellFailure
+
+MAX_OUTPUTS = 64
+"""Outputs kept of one cell; the rest is counted, not stored."""
+WATCH_SECONDS = 0.2
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+CellHook = Callable[[int, str], None]
+"""Called with a cell's index and "running", "passed" or "failed"."""
+
+
+class _Client(NotebookClient):  # type: ignore[misc]
+    """nbclient's client on a kernel that is already connected. Hands answers over, and counts what comes out."""
+
+    def __init__(self, notebook: NotebookNode, kernel: Kernel, limits: Limits, on_answers: Callable[[Any], None]) -> None:
+        super().__init__(
+            notebook,
+            km=kernel.manager,
+            timeout=None,
+            allow_errors=False,
+            force_raise_errors=True,
+            interrupt_on_timeout=False,
+            store_widget_state=False,
+            coalesce_streams=False,
+            record_timing=False,
+            skip_cells_with_tag="",
+        )
+        self.kc = kernel.client
+        self.kernel = kernel
+        self.limits = limits
+        self.on_answers = on_answers
+        self.received = 0
+        self.asked_to_exit = False
+        self.on_cell_executed = self._look_at_reply
+        self._count_output()
+
+    def _look_at_reply(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        payload = execute_reply.get("content", {}).get("payload") or []
+        self.asked_to_exit = any(isinstance(item, dict) and item.get("source") == "ask_exit" for item in payload)
+
+    def _count_output(self) -> None:
+        channel = self.kc.iopub_channel
+        receive = channel.get_msg
+
+        async def counted(*args: Any, **kwargs: Any) -> dict[str, Any]:
+            message: dict[str, Any] = await receive(*args, **kwargs)
+            self.received += _size(message.get("content"))
+            if self.received > self.limits.output_bytes:
+                self.kernel.stop("output")
+                self._give_up()
+            return message
+
+        channel.get_msg = counted
+
+    def _give_up(self) -> None:
+        waiting = getattr(self, "task_poll_for_reply", None)
+        if waiting is not None:
+            waiting.cancel()
+
+    def process_message(self, message: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        content = message.get("content", {})
+        if message["header"]["msg_type"] == "display_data" and MIME in content.get("data", {}):
+            self.on_answers(content["data"][MIME])
+            return None
+        if len(cell.outputs) >= MAX_OUTPUTS and message["header"]["msg_type"] in ("stream", "display_data", "execute_result"):
+            return None
+        return super().process_message(message, cell, cell_index)
+
+    async def run_cell(self, index: int, seconds: float) -> None:
+        """Execute one cell. The kernel is killed when `seconds` are over; nobody needs it afterwards."""
+        watch = asyncio.ensure_future(self._watch(seconds))
+        try:
+            await self.async_execute_cell(self.nb.cells[index], index, store_history=False)
+        except CellExecutionError:
+            self._refuse_cut_off()
+            raise
+        finally:
+            watch.cancel()
+        self._refuse_cut_off()
+        if self.asked_to_exit:
+            raise DeadKernelError("the kernel was asked to exit")
+
+    def _refuse_cut_off(self) -> None:
+        """A message larger than MAX_MESSAGE cuts the connection: what came after it was lost, so nothing counts."""
+        assert self.kernel.client is not None
+        if self.kernel.client.cut_off():
+            self.kernel.stop("output")
+            raise DeadKernelError("a message was too large")
+
+    async def _watch(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, WATCH_SECONDS))
+            if not self.kernel.alive():
+                break
+            if self.kernel.client is not None and self.kernel.client.cut_off():
+                self.kernel.stop("output")
+                break
+            if await asyncio.to_thread(over_memory, self.kernel.pid, self.limits.memory_bytes):
+                self.kernel.stop("memory")
+                break
+        else:
+            self.kernel.stop("time")
+        self._give_up()
+
+
+def over_memory(pid: int, limit: int) -> bool:
+    """True if a process and its descendants hold more than `limit` bytes.
+
+    True as well where the process has used up its own address space: after that a kernel often cannot even say so.
+    """
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+        return sum(map(_resident, family)) > limit or root.memory_info().vms > 0.97 * limit
+    except psutil.Error:
+        return False
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _size(content: Any) -> int:
+    if isinstance(content, str):
+        return len(content)
+    if isinstance(content, dict):
+        return sum(_size(value) for value in content.values())
+    if isinstance(content, list):
+        return sum(_size(value) for value in content)
+    return 8
+
+
+async def run_notebook(kernel: Kernel, notebook: NotebookNode, limits: Limits, on_cell: CellHook) -> CellFailure | None:
+    """Execute every code cell from the top; the first that fails ends the run and is returned."""
+    client = _Client(notebook, kernel, limits, on_answers=lambda message: None)
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        on_cell(index, "running")
+        failure = await _run_one(client, index, limits.cell_seconds)
+        on_cell(index, "failed" if failure else "passed")
+        if failure:
+            return failure
+    return None
+
+
+async def run_source(kernel: Kernel, source: str, payload: str, limits: Limits, on_answers: Callable[[Any], None]) -> CellFailure | None:
+    """Execute one cell of our own with its payload, and hand over every answers message that it sends."""
+    assert kernel.client is not None
+    kernel.client.payload = payload
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    return await _run_one(_Client(notebook, kernel, limits, on_answers), 0, limits.cell_seconds)
+
+
+async def _run_one(client: _Client, index: int, seconds: float) -> CellFailure | None:
+    cell = client.nb.cells[index]
+    try:
+        await client.run_cell(index, seconds)
+    except CellExecutionError as error:
+        return _raised(index, cell, error)
+    except (DeadKernelError, CellTimeoutError, RuntimeError):
+        return _stopped(index, cell, client.kernel, client.limits, seconds)
+    return None
+
+
+def _raised(index: int, cell: NotebookNode, error: CellExecutionError) -> CellFailure:
+    outputs = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+    traceback = "\n".join(outputs[-1].traceback) if outputs else str(error)
+    return CellFailure(
+        index=index,
+        id=cell.get("id", ""),
+        error=str(error.ename)[:200],
+        message=str(error.evalue)[:2000],
+        traceback=ANSI.sub("", traceback)[-20_000:],
+    )
+
+
+def _stopped(index: int, cell: NotebookNode, kernel: Kernel, limits: Limits, seconds: float) -> CellFailure:
+    error, message, hint = {
+        "time": (
+            "TimeLimit",
+            f"This cell was still running after {seconds:g} seconds, so it was stopped.",
+            "Look for a loop whose condition never becomes false, or for work that can be done by one NumPy operation.",
+        ),
+        "memory": (
+            "MemoryLimit",
+            f"This cell used more than {limits.memory_bytes // MIB} MiB of memory, so it was stopped.",
+            "Look for an array or a list that keeps growing, or for a shape much larger than you meant.",
+        ),
+        "output": (
+            "OutputLimit",
+            f"This notebook printed more than {limits.output_bytes // MIB} MiB, so it was stopped.",
+            "Look for a print inside a loop that runs very often.",
+        ),
+        "cancelled": ("Cancelled", "The run was cancelled while this cell was running.", ""),
+    }.get(
+        kernel.stopped_because,
+        (
+            "KernelDied",
+            "Python stopped while this cell was running.",
+            "A call such as os._exit, sys.exit or a crash in compiled code ends Python. Run the notebook from the top to see it happen.",
+        ),
+    )
+    return CellFailure(index=index, id=cell.get("id", ""), error=error, message=message, traceback="", hint=hint)

@@ -1,0 +1,139 @@
+"""The process that grades: jobs come in on stdin, events and Reports go out on stdout, one JSON value a line.
+
+It ends when stdin does, and kills its kernels first. Neither it nor they survive the death of the process that started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from tinytorch_core.catalogue import Course, load
+from tinytorch_core.grader import isolation
+from tinytorch_core.grader.grade import grade, run_historical
+from tinytorch_core.grader.kernels import Pool
+from tinytorch_core.grader.messages import (
+    HEARTBEAT_SECONDS,
+    MAX_LINE,
+    Alive,
+    Cancel,
+    Done,
+    Event,
+    FromWorker,
+    Grade,
+    Ready,
+    RunHistorical,
+    Start,
+    ToWorker,
+)
+from tinytorch_core.grader.run import Run
+from tinytorch_core.report import Report
+
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+
+
+class Worker:
+    """Grades the jobs it is given, as many at once as come."""
+
+    def __init__(self, start: Start, out: BinaryIO) -> None:
+        self.course: Course = load(Path(start.course), Path(start.root))
+        self.pool = Pool(start.limits, isolation.best(), start.pool)
+        self._out = out
+        self._runs: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def say(self, message: FromWorker) -> None:
+        self._out.write(msgspec.json.encode(message) + b"\n")
+        self._out.flush()
+
+    def background(self, coroutine) -> None:  # type: ignore[no-untyped-def]
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def warm_up(self) -> None:
+        self.say(Ready(self.pool.isolation, os.getpid()))
+        await self.pool.warm()
+        self.say(Ready(self.pool.isolation, os.getpid(), warm=True))
+
+    async def heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            self.say(Alive())
+
+    def take(self, message: ToWorker) -> None:
+        if isinstance(message, Cancel):
+            if message.attempt in self._runs:
+                self._runs[message.attempt].cancel()
+        elif isinstance(message, (Grade, RunHistorical)):
+            self.background(self._work(message))
+
+    async def _work(self, message: Grade | RunHistorical) -> None:
+        job = message.job
+        name = job.module if isinstance(message, Grade) else message.job.historical
+        run = Run(job.attempt, name, self.pool, lambda progress: self.say(Event(progress)))
+        self._runs[job.attempt] = run
+        try:
+            self.say(Done(await self._judge(message, run)))
+        finally:
+            del self._runs[job.attempt]
+            await run.tidy()
+
+    async def _judge(self, message: Grade | RunHistorical, run: Run) -> Report:
+        try:
+            if isinstance(message, Grade):
+                return await grade(message.job, self.course, run)
+            return await run_historical(message.job, self.course, run)
+        except Exception as error:  # whatever it is, somebody waits for a Report
+            import traceback
+
+            traceback.print_exc()
+            message_text = f"The grader itself failed ({type(error).__name__}: {error}). Nothing of yours is lost; please report it."
+            return Report(attempt=run.attempt, module=run.module, state="done", verdict="error", message=message_text)
+
+    async def close(self) -> None:
+        for run in self._runs.values():
+            run.cancel()
+        await self.pool.close()
+
+
+def _protect() -> None:
+    """Be unreadable to other processes of the same user, and the parent of every orphan that a kernel leaves behind."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_DUMPABLE, 0)
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+async def serve(lines: BinaryIO, out: BinaryIO) -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=MAX_LINE)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), lines)
+    decode = msgspec.json.Decoder(ToWorker).decode
+    start = decode(await reader.readline())
+    assert isinstance(start, Start)
+    worker = Worker(start, out)
+    worker.background(worker.warm_up())
+    worker.background(worker.heartbeat())
+    try:
+        while line := await reader.readline():
+            worker.take(decode(line))
+    finally:
+        await worker.close()
+
+
+def main() -> None:
+    _protect()
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints by mistake must not look like a message
+    asyncio.run(serve(os.fdopen(os.dup(0), "rb"), out))
+
+
+if __name__ == "__main__":
+    main()

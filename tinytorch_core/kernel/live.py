@@ -1,0 +1,89 @@
+"""`%check`: the very same checks as in grading, on the code of the live notebook."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from IPython.core.getipython import get_ipython
+
+from tinytorch_core.kernel.checking import Check, collect, observe
+from tinytorch_core.kernel.harness import describe_error, execute_checks, timed
+from tinytorch_core.kernel.verdicts import PASSED, Outcome, outcome_of, too_slow
+
+Result = dict[str, Any]
+MARKS = {"passed": "ok", "failed": "wrong", "error": "could not be judged", "not_attempted": "not written yet"}
+
+
+def check_exercise(checks: Path, module: dict[str, Any], exercise: dict[str, Any], tt: Any) -> Result:
+    """Run the checks of one exercise. Returns the value that the CheckResult widget shows."""
+    file = checks / f"test_{module['id']}.py"
+    support = checks / "support.py"
+    source = support.read_text(encoding="utf-8") if support.is_file() else ""
+    namespace = execute_checks(file.read_text(encoding="utf-8"), source, f"checks/{file.name}")
+    own = [check for check in collect(namespace) if check.exercise == exercise["id"]]
+    results = [_result(check, _run(check, tt)) for check in own]
+    passed = bool(results) and all(r["outcome"] == "passed" for r in results)
+    return {
+        "exercise": exercise["id"], "title": exercise["title"], "module": module["id"], "passed": passed,
+        "checks": results, "message": _summary(exercise, results),
+    }  # fmt: skip
+
+
+def _run(check: Check, tt: Any) -> Outcome:
+    inputs = check.inputs(np.random.default_rng(secrets.randbits(64)))
+    reference = min(timed(lambda: check.reference(**inputs)) for _ in range(5)) if check.reference else 0.0
+    try:
+        record: dict[str, Any] = {"answer": observe(check.body, tt, inputs)}
+    except (Exception, SystemExit) as error:
+        record = {"error": describe_error(error)}
+    outcome = outcome_of(check, inputs, record)
+    if outcome.outcome == "passed" and check.reference:
+        return too_slow(check, reference, min(timed(lambda: check.body(tt, **inputs)) for _ in range(3)))
+    return outcome
+
+
+def _result(check: Check, outcome: Outcome) -> Result:
+    return {
+        "id": check.id, "exercise": check.exercise, "title": check.title, "outcome": outcome.outcome,
+        "message": outcome.message, "hint": "" if outcome == PASSED else check.hint,
+    }  # fmt: skip
+
+
+def _summary(exercise: dict[str, Any], results: list[Result]) -> str:
+    passed = sum(r["outcome"] == "passed" for r in results)
+    if not results:
+        return f"{exercise['id']} has no checks of its own."
+    if passed == len(results):
+        return f"{exercise['title']}: all {passed} checks pass."
+    if all(r["outcome"] == "not_attempted" for r in results):
+        return f"{exercise['title']}: not written yet."
+    return f"{exercise['title']}: {passed} of {len(results)} checks pass."
+
+
+def as_text(result: Result) -> str:
+    """The result for a screen without widgets."""
+    lines = [result["message"]]
+    for check in result["checks"]:
+        lines.append(f"  [{MARKS.get(check['outcome'], check['outcome'])}] {check['title']}")
+        if check["outcome"] != "passed":
+            lines += [f"      {line}" for line in check["message"].splitlines()]
+            lines += [f"      hint: {check['hint']}"] if check["hint"] and check["outcome"] == "failed" else []
+    return "\n".join(lines)
+
+
+def show(result: Result) -> None:
+    """Publish the result as a widget, with plain text for whoever has none."""
+    bundle: dict[str, Any] = {"text/plain": as_text(result)}
+    try:
+        from tinytorch_core.widgets import CheckResult
+    except ImportError:  # ipywidgets is not installed where this kernel runs
+        bundle_widget = None
+    else:
+        bundle_widget = CheckResult(result)._repr_mimebundle_()
+    if bundle_widget:
+        data = bundle_widget[0] if isinstance(bundle_widget, tuple) else bundle_widget
+        bundle = {**data, **bundle}
+    get_ipython().display_pub.publish(bundle)  # type: ignore[no-untyped-call, union-attr]
