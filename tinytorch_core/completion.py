@@ -55,7 +55,9 @@ async def complete(
     except asyncio.CancelledError:
         stopped = Report(attempt=attempt, module=module.id, state="done", verdict="interrupted", started=time.time())
         if keep:
-            store.finish(msgspec.structs.replace(stopped, message="The program that was grading was closed. Run it again."))
+            store.finish(
+                msgspec.structs.replace(stopped, message="The program that was grading was closed. Run it again.")
+            )
         raise
 
 
@@ -72,7 +74,9 @@ async def _graded(
     report = None
     for _ in range(TRIES):
         try:
-            against, job = await asyncio.to_thread(_job, workspace, store, module, attempt, tuple(stages), grader.limits)
+            against, job = await asyncio.to_thread(
+                _job, workspace, store, module, attempt, tuple(stages), grader.limits
+            )
         except NotGradable as error:
             return await asyncio.to_thread(_ended, store, _unreadable(attempt, module, error), keep)
         report = await grader.grade(job, on_event)

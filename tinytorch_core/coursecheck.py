@@ -1,16 +1,17 @@
 """The course proves itself: solutions pass, untouched notebooks count as not attempted, and every mutant dies.
 
 Solutions and untouched notebooks go through the real grader. Mutants, of which there are hundreds, run the same checks and
-the same judge, but each observes in a process forked from a warm one instead of in a kernel.
+the same judge, but each observes in a fork of a warm process (kernel/observer.py) instead of in a kernel.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
+import queue
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,6 @@ from tinytorch_core.grader import judge
 from tinytorch_core.grader.checks import Exchange, Package, load
 from tinytorch_core.grader.client import Grader
 from tinytorch_core.grader.job import Accepted, GradeJob, RunJob
-from tinytorch_core.kernel import harness
 from tinytorch_core.kernel.checking import Check
 from tinytorch_core.report import CheckResult, Stages
 
@@ -37,6 +37,7 @@ MUTANTS_AN_EXERCISE = 3
 SEEDS = 4
 """How many draws a check's wanted answer must differ in at least once."""
 MUTANT_SECONDS = 30
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +142,11 @@ async def _solution(course: Course, module: Module, grader: Grader) -> Finding:
     report = await grader.grade(_job(course, module, authoring.solution_notebook(course, module), "solution"))
     wrong = [c for s in report.stages for c in s.checks if c.outcome != "passed"]
     cell = report.cell_failure
-    message = "" if report.passed else "\n".join([report.message, *(f"{c.id}: {c.message}" for c in wrong), cell.traceback if cell else ""])
+    message = (
+        ""
+        if report.passed
+        else "\n".join([report.message, *(f"{c.id}: {c.message}" for c in wrong), cell.traceback if cell else ""])
+    )
     return Finding(module=module.id, kind="solution", ok=report.passed, message=message, seconds=report.seconds)
 
 
@@ -151,7 +156,11 @@ async def _untouched(course: Course, module: Module, grader: Grader) -> Finding:
     outcomes = [c for s in report.stages for c in s.checks]
     wrong = [c for c in outcomes if c.exercise and c.outcome != "not_attempted"]
     ok = report.verdict == "failed" and bool(outcomes) and not wrong
-    message = "" if ok else f"{report.verdict}: {report.message} " + "; ".join(f"{c.id} {c.outcome}: {c.message}" for c in wrong[:5])
+    message = (
+        ""
+        if ok
+        else f"{report.verdict}: {report.message} " + "; ".join(f"{c.id} {c.outcome}: {c.message}" for c in wrong[:5])
+    )
     return Finding(module=module.id, kind="untouched", ok=ok, message=message, seconds=report.seconds)
 
 
@@ -167,7 +176,14 @@ async def _historical(course: Course, historical: Historical, grader: Grader) ->
     report = await grader.run_historical(job)
     cell = report.cell_failure
     message = "" if report.passed else f"{report.message}\n{cell.traceback if cell else ''}"
-    return Finding(module=historical.module, kind="historical", name=historical.id, ok=report.passed, message=message, seconds=report.seconds)
+    return Finding(
+        module=historical.module,
+        kind="historical",
+        name=historical.id,
+        ok=report.passed,
+        message=message,
+        seconds=report.seconds,
+    )
 
 
 def _job(course: Course, module: Module, notebook: NotebookNode, name: str) -> GradeJob:
@@ -190,19 +206,32 @@ def _accepted(module: Module, exported: Export) -> Accepted:
 
 async def _check_mutants(course: Course, mutants: Sequence[tuple[Module, authoring.Mutant]], found: OnFinding) -> None:
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(max_workers=max(1, (os.cpu_count() or 2) - 1)) as threads:
-        tasks = [loop.run_in_executor(threads, check_mutant, course, module, mutant) for module, mutant in mutants]
-        for task in asyncio.as_completed(tasks):
+    observers = [Observer() for _ in range(max(1, (os.cpu_count() or 2) - 1))]
+    free = queue.SimpleQueue[Observer]()
+    for observer in observers:
+        free.put(observer)
+
+    def one(module: Module, mutant: authoring.Mutant) -> Finding:
+        observer = free.get()
+        try:
+            return check_mutant(course, module, mutant, observer)
+        finally:
+            free.put(observer)
+
+    with ThreadPoolExecutor(max_workers=len(observers)) as threads:
+        for task in asyncio.as_completed([loop.run_in_executor(threads, one, *pair) for pair in mutants]):
             found(await task)
+    for observer in observers:
+        observer.close()
 
 
-def check_mutant(course: Course, module: Module, mutant: authoring.Mutant) -> Finding:
+def check_mutant(course: Course, module: Module, mutant: authoring.Mutant, observer: Observer) -> Finding:
     """A mutant dies if a check of its own exercise does not pass. "Not attempted" or an error of ours is no death."""
     start = time.perf_counter()
     exported = export(authoring.mutant_notebook(course, module, mutant.name), module)
     package = Package.of(solved(course, course.before(module)), _accepted(module, exported))
     exchange = Exchange(load(course.checks_source(module.id)), package, Stages)
-    observe_in_process(exchange)
+    observer.observe(exchange)
     results = [c for stage in judge.judge(exchange, exported) for c in stage.checks]
     killers = [c for c in results if c.outcome in ("failed", "missing") and c.exercise == mutant.exercise]
     return Finding(
@@ -218,43 +247,26 @@ def _survived(mutant: authoring.Mutant, results: Sequence[CheckResult]) -> str:
     return f"survives the checks of {mutant.exercise}. {mutant.mistake}{elsewhere} {' '.join(errors)}".strip()
 
 
-def observe_in_process(exchange: Exchange) -> None:
-    """What a check kernel does for a grading, in a process of its own, without isolation: for the course's own code."""
-    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    if os.name == "posix":
-        context.set_forkserver_preload(["tinytorch_core.kernel.harness", "numpy"])
-    receiver, sender = context.Pipe(duplex=False)
-    steps = exchange.steps()
-    process = context.Process(target=_observe, args=([(s.function, s.payload, s.timed) for s in steps], sender), daemon=True)
-    process.start()
-    sender.close()
-    end = time.monotonic() + MUTANT_SECONDS
-    try:
-        _receive(exchange, receiver, end)
-    finally:
-        process.kill()
-        process.join()
+class Observer:
+    """A warm process that does for mutants what a check kernel does for a grading, a fork for each."""
 
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "tinytorch_core.kernel.observer"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD},
+        )  # fmt: skip
 
-def _receive(exchange: Exchange, receiver: multiprocessing.connection.Connection, end: float) -> None:
-    while receiver.poll(max(0.0, end - time.monotonic())):
-        try:
-            function, text, seconds = receiver.recv()
-        except EOFError:
-            return
-        exchange.receive(function, text)
-        exchange.outside_seconds = seconds
+    def observe(self, exchange: Exchange) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        steps = [(step.function, step.payload, step.timed) for step in exchange.steps()]
+        self._process.stdin.write(json.dumps({"steps": steps, "seconds": MUTANT_SECONDS}) + "\n")
+        self._process.stdin.flush()
+        while (message := json.loads(self._process.stdout.readline() or "null")) is not None:
+            function, text, exchange.outside_seconds = message
+            exchange.receive(function, text)
 
-
-def _observe(steps: Sequence[tuple[str, str, bool]], sender: multiprocessing.connection.Connection) -> None:
-    for function, payload, timed in steps:
-        start = time.perf_counter()
-
-        def send(text: str, function: str = function, start: float = start) -> None:
-            sender.send((function, text, time.perf_counter() - start))
-
-        if function == "reference":
-            harness.reference(payload, send)
-        else:
-            harness.run(payload, timed, send)
-    sender.close()
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()

@@ -241,7 +241,9 @@ class Exchange:
             }
         )  # fmt: skip
 
-    def receive(self, function: str, message: Any, on_answer: Callable[[Challenge], None] = lambda challenge: None) -> None:
+    def receive(
+        self, function: str, message: Any, on_answer: Callable[[Challenge], None] = lambda challenge: None
+    ) -> None:
         """Take one message of answers; what is not exactly such a message breaks the run."""
         try:
             answers = msgspec.json.decode(message, type=Answers)

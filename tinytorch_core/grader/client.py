@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -48,6 +50,8 @@ class Grader:
         self._reader: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._heard = 0.0
+        self._problem = ""
+        self._worker = 0
         self._warm = asyncio.Event()
         self._starting = asyncio.Lock()
 
@@ -57,19 +61,30 @@ class Grader:
             if self._process is not None and self._process.returncode is None:
                 return
             self._warm.clear()
+            self._problem = ""
+            self._worker = 0
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-m", "tinytorch_core.grader.worker",
+                sys.executable, "-I", "-m", "tinytorch_core.grader.guard",
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE, start_new_session=True,
             )  # fmt: skip
             self._heard = time.monotonic()
             self._reader = asyncio.ensure_future(self._read(self._process))
             self._watch = asyncio.ensure_future(self._guard(self._process))
-            await self._send(Start(course=str(self.course.toml), root=str(self.course.root), limits=self.limits, pool=self._pool))
+            await self._send(
+                Start(course=str(self.course.toml), root=str(self.course.root), limits=self.limits, pool=self._pool)
+            )
 
     async def warm(self) -> None:
-        """Wait until the kernels are warm."""
+        """Wait until the kernels are warm. GraderError if they can't be."""
         await self.start()
         await self._warm.wait()
+        if self._problem:
+            raise GraderError(self._problem)
+
+    @property
+    def is_warm(self) -> bool:
+        """True while kernels stand ready, so that a verdict takes no longer than the work."""
+        return self._warm.is_set() and not self._problem and self._process is not None and self._process.returncode is None
 
     async def grade(self, job: GradeJob, on_event: OnEvent = _ignore) -> Report:
         """Run one job. Always ends with a Report: a worker that dies gives the verdict `interrupted`."""
@@ -102,6 +117,7 @@ class Grader:
 
     async def _submit(self, attempt: str, module: str, message: ToWorker, on_event: OnEvent) -> Report:
         await self.start()
+        self._warm.clear()
         future: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
         self._waiting[attempt] = (future, on_event)
         try:
@@ -109,7 +125,9 @@ class Grader:
             return await future
         except (GraderError, ConnectionError) as error:
             text = f"The grader stopped before it was done ({error}). Nothing of yours is lost; run it again."
-            return Report(attempt=attempt, module=module, state="done", verdict="interrupted", message=text, started=time.time())
+            return Report(
+                attempt=attempt, module=module, state="done", verdict="interrupted", message=text, started=time.time()
+            )
         finally:
             self._waiting.pop(attempt, None)
 
@@ -127,15 +145,16 @@ class Grader:
                 self._heard = time.monotonic()
                 self._take(decode(line))
         except (msgspec.MsgspecError, ValueError) as error:
-            process.kill()
+            self._kill(process)
             self._fail(f"its worker sent something unreadable: {error}")
         await process.wait()
         self._fail(f"its process ended with code {process.returncode}")
 
     def _take(self, message: FromWorker) -> None:
         if isinstance(message, Ready):
-            self.isolation = message.isolation
-            if message.warm:
+            self.isolation, self._worker = message.isolation, message.pid
+            self._problem = message.problem
+            if message.warm or message.problem:
                 self._warm.set()
         elif isinstance(message, Event) and message.progress.attempt in self._waiting:
             self._waiting[message.progress.attempt][1](message.progress)
@@ -145,6 +164,7 @@ class Grader:
                 future.set_result(message.report)
 
     def _fail(self, reason: str) -> None:
+        self._problem = f"The grader stopped ({reason}). Try again; `tito doctor` looks at what it needs."
         self._warm.set()  # nobody should wait for a worker that is gone
         for future, _ in self._waiting.values():
             if not future.done():
@@ -155,6 +175,12 @@ class Grader:
         while process.returncode is None:
             await asyncio.sleep(1)
             if time.monotonic() - self._heard > SILENCE_SECONDS:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                self._kill(process)
 
+    def _kill(self, process: asyncio.subprocess.Process) -> None:
+        """Kill the worker; its guard then cleans up after it. Before the worker has said its id, kill the guard, and both die."""
+        with contextlib.suppress(ProcessLookupError):
+            if self._worker:
+                os.kill(self._worker, signal.SIGKILL)
+            else:
+                process.kill()

@@ -15,7 +15,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from tinytorch_core.grader.job import MIB, Limits
-from tinytorch_core.grader.kernels import Kernel
+from tinytorch_core.grader.kernels import GradingClient, Kernel
 from tinytorch_core.kernel.harness import MIME
 from tinytorch_core.report import CellFailure
 
@@ -28,10 +28,12 @@ CellHook = Callable[[int, str], None]
 """Called with a cell's index and "running", "passed" or "failed"."""
 
 
-class _Client(NotebookClient):  # type: ignore[misc]
+class _Client(NotebookClient):
     """nbclient's client on a kernel that is already connected. Hands answers over, and counts what comes out."""
 
-    def __init__(self, notebook: NotebookNode, kernel: Kernel, limits: Limits, on_answers: Callable[[Any], None]) -> None:
+    def __init__(
+        self, notebook: NotebookNode, kernel: Kernel, limits: Limits, on_answers: Callable[[Any], None]
+    ) -> None:
         super().__init__(
             notebook,
             km=kernel.manager,
@@ -44,7 +46,8 @@ class _Client(NotebookClient):  # type: ignore[misc]
             record_timing=False,
             skip_cells_with_tag="",
         )
-        self.kc = kernel.client
+        assert kernel.client is not None
+        self.kc: GradingClient = kernel.client
         self.kernel = kernel
         self.limits = limits
         self.on_answers = on_answers
@@ -81,9 +84,16 @@ class _Client(NotebookClient):  # type: ignore[misc]
         if message["header"]["msg_type"] == "display_data" and MIME in content.get("data", {}):
             self.on_answers(content["data"][MIME])
             return None
-        if len(cell.outputs) >= MAX_OUTPUTS and message["header"]["msg_type"] in ("stream", "display_data", "execute_result"):
+        if len(cell.outputs) >= MAX_OUTPUTS and message["header"]["msg_type"] in (
+            "stream",
+            "display_data",
+            "execute_result",
+        ):
             return None
         return super().process_message(message, cell, cell_index)
+
+    def handle_comm_msg(self, outs: list[NotebookNode], msg: dict[str, Any], cell_index: int) -> None:
+        """Widgets have no front end here; what they would show is nobody's business."""
 
     async def run_cell(self, index: int, seconds: float) -> None:
         """Execute one cell. The kernel is killed when `seconds` are over; nobody needs it afterwards."""
@@ -101,8 +111,7 @@ class _Client(NotebookClient):  # type: ignore[misc]
 
     def _refuse_cut_off(self) -> None:
         """A message larger than MAX_MESSAGE cuts the connection: what came after it was lost, so nothing counts."""
-        assert self.kernel.client is not None
-        if self.kernel.client.cut_off():
+        if self.kc.cut_off():
             self.kernel.stop("output")
             raise DeadKernelError("a message was too large")
 
@@ -112,7 +121,7 @@ class _Client(NotebookClient):  # type: ignore[misc]
             await asyncio.sleep(min(left, WATCH_SECONDS))
             if not self.kernel.alive():
                 break
-            if self.kernel.client is not None and self.kernel.client.cut_off():
+            if self.kc.cut_off():
                 self.kernel.stop("output")
                 break
             if await asyncio.to_thread(over_memory, self.kernel.pid, self.limits.memory_bytes):
@@ -167,11 +176,14 @@ async def run_notebook(kernel: Kernel, notebook: NotebookNode, limits: Limits, o
     return None
 
 
-async def run_source(kernel: Kernel, source: str, payload: str, limits: Limits, on_answers: Callable[[Any], None]) -> CellFailure | None:
+async def run_source(
+    kernel: Kernel, source: str, payload: str, limits: Limits, on_answers: Callable[[Any], None]
+) -> CellFailure | None:
     """Execute one cell of our own with its payload, and hand over every answers message that it sends."""
     assert kernel.client is not None
     kernel.client.payload = payload
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    cell = nbformat.v4.new_code_cell(source)  # type: ignore[no-untyped-call]
+    notebook = nbformat.v4.new_notebook(cells=[cell])  # type: ignore[no-untyped-call]
     return await _run_one(_Client(notebook, kernel, limits, on_answers), 0, limits.cell_seconds)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from nbformat import NotebookNode
 
@@ -15,6 +16,7 @@ from tinytorch_core.grader import judge
 from tinytorch_core.grader.checks import Challenge, Exchange, Package, load
 from tinytorch_core.grader.execute import run_notebook
 from tinytorch_core.grader.job import Accepted, GradeJob, RunJob
+from tinytorch_core.grader.kernels import Role
 from tinytorch_core.grader.preflight import Sheet, preflight, read
 from tinytorch_core.grader.run import Run
 from tinytorch_core.grader.scratch import prepare_scratch
@@ -28,7 +30,9 @@ async def grade(job: GradeJob, course: Course, run: Run) -> Report:
     try:
         sheet = preflight(job.notebook, module)
         if sheet.problems:
-            return _report(job, run, verdict="error", message=" ".join(sheet.problems), stages=_lacking(sheet, course, module))
+            return _report(
+                job, run, verdict="error", message=" ".join(sheet.problems), stages=_lacking(sheet, course, module)
+            )
         exported = export(sheet.notebook, module)
         under_test = Accepted(module=module.id, source=exported.source, names=exported.names)
         exchange = Exchange(load(course.checks_source(module.id)), Package.of(job.earlier, under_test), job.stages)
@@ -47,7 +51,8 @@ async def grade(job: GradeJob, course: Course, run: Run) -> Report:
 async def _run(job: GradeJob, course: Course, run: Run, sheet: Sheet, exchange: Exchange) -> CellFailure | None:
     """Cells and checks, each in its own kernel. Waits for both: the cells' error may be what explains the checks'."""
     with_cells = job.stages == Stages
-    kernels = await run.take(*(["cells"] if with_cells else []), "checks")
+    roles: tuple[Role, ...] = ("cells", "checks") if with_cells else ("checks",)
+    kernels = await run.take(*roles)
     run.mark("kernels")
     limit = asyncio.get_running_loop().call_later(job.limits.run_seconds, run.stop_at_limit)
     try:
@@ -98,12 +103,22 @@ def _verdict(
         return _report(job, run, verdict="error", message=message, stages=stages, failure=failure)
     if failure is None and judge.all_passed(stages, len(exchange.challenges)):
         return _report(job, run, verdict="passed", message=module.achievement, stages=stages)
-    if any(c.outcome == "error" for s in stages for c in s.checks) and not any(c.outcome == "failed" for s in stages for c in s.checks):
+    if any(c.outcome == "error" for s in stages for c in s.checks) and not any(
+        c.outcome == "failed" for s in stages for c in s.checks
+    ):
         message = "Some checks could not be judged. Nothing of yours is lost; run them again."
         return _report(job, run, verdict="error", message=message, stages=stages, failure=failure)
     blame = _blame(module, exported, exchange, stages, failure)
     message = "The run took longer than its limit and was stopped. " if run.overtime else ""
-    return _report(job, run, verdict="failed", message=message + _summary(module, stages, failure), stages=stages, failure=failure, blame=blame)
+    return _report(
+        job,
+        run,
+        verdict="failed",
+        message=message + _summary(module, stages, failure),
+        stages=stages,
+        failure=failure,
+        blame=blame,
+    )
 
 
 def _summary(module: Module, stages: Sequence[Stage], failure: CellFailure | None) -> str:
@@ -118,14 +133,20 @@ def _summary(module: Module, stages: Sequence[Stage], failure: CellFailure | Non
     return f"{passed} of {len(outcomes)} checks pass.{cell}"
 
 
-def _blame(module: Module, exported: Export, exchange: Exchange, stages: Sequence[Stage], failure: CellFailure | None) -> Blame | None:
+def _blame(
+    module: Module, exported: Export, exchange: Exchange, stages: Sequence[Stage], failure: CellFailure | None
+) -> Blame | None:
     """Where to look first: an earlier module whose code raised, else the first exercise that is not solved, else the cell."""
     for challenge in exchange.challenges.values():
         error = challenge.records[0].get("error") if len(challenge.records) == 1 else None
         frame = student_frame(error) if isinstance(error, dict) and not error.get("stub") else None
         if frame and frame["file"] not in (f"tinytorch/{module.name}.py", "tinytorch/__init__.py"):
             where = f"{frame['file']}, line {frame['line']}"
-            return Blame(module=frame["file"], exercise=challenge.check.exercise or None, message=f"The error was raised in {where}.")
+            return Blame(
+                module=frame["file"],
+                exercise=challenge.check.exercise or None,
+                message=f"The error was raised in {where}.",
+            )
     exercise = judge.first_unsolved(stages, module.exercises)
     if exercise:
         return Blame(module=module.id, exercise=exercise, cell=judge.cell_id(exercise))
@@ -191,15 +212,21 @@ async def run_historical(job: RunJob, course: Course, run: Run) -> Report:
     if run.cancelled:
         return _finish(run, job.notebook, verdict="cancelled", message="Cancelled.")
     if failure:
-        return _finish(run, job.notebook, verdict="failed", message=f"Cell {failure.index + 1} did not run: {failure.error}.", failure=failure)
+        return _finish(
+            run,
+            job.notebook,
+            verdict="failed",
+            message=f"Cell {failure.index + 1} did not run: {failure.error}.",
+            failure=failure,
+        )
     return _finish(run, job.notebook, verdict="passed", message="The notebook ran to its end, and its thresholds hold.")
 
 
-def _report(job: GradeJob, run: Run, **fields: object) -> Report:
+def _report(job: GradeJob, run: Run, **fields: Any) -> Report:
     return _finish(run, job.notebook, **fields)
 
 
-def _finish(run: Run, notebook: bytes, *, failure: CellFailure | None = None, **fields: object) -> Report:
+def _finish(run: Run, notebook: bytes, *, failure: CellFailure | None = None, **fields: Any) -> Report:
     return Report(
         attempt=run.attempt,
         module=run.module,
@@ -210,5 +237,5 @@ def _finish(run: Run, notebook: bytes, *, failure: CellFailure | None = None, **
         isolation=run.pool.isolation,
         started=run.started,
         timings=run.timings,
-        **fields,  # type: ignore[arg-type]
+        **fields,
     )

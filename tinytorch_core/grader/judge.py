@@ -49,7 +49,9 @@ def _result(exchange: Exchange, challenge: Challenge, exported: Export) -> Check
 def judge_one(exchange: Exchange, challenge: Challenge) -> Outcome:
     """The outcome of one challenge; anything but exactly one answer is no pass."""
     if exchange.broken:
-        return Outcome("error", f"The checks could not be judged: {exchange.broken}. Nothing of yours is lost; run them again.")
+        return Outcome(
+            "error", f"The checks could not be judged: {exchange.broken}. Nothing of yours is lost; run them again."
+        )
     if len(challenge.records) > 1:
         return Outcome("error", "This check was answered more than once, so none of the answers counts.")
     if not challenge.records:
@@ -86,7 +88,9 @@ def _why_missing(stopped: CellFailure | None) -> str:
         "KernelDied": "Python stopped before this check answered: a call such as os._exit or a crash in compiled code ends it.",
         "Cancelled": "The run was cancelled before this check answered.",
     }
-    return reasons.get(stopped.error, f"The checks stopped before this one answered: {stopped.error}: {stopped.message}")
+    return reasons.get(
+        stopped.error, f"The checks stopped before this one answered: {stopped.error}: {stopped.message}"
+    )
 
 
 def _cell_of(exercise: str, exported: Export) -> str | None:

@@ -87,7 +87,7 @@ def _kill(pid: int) -> None:
 class Pool:
     """Warm kernels, `size` of each role. `take` gives one away; another is started in its place."""
 
-    def __init__(self, limits: Limits, isolation: Level, size: int = 1) -> None:
+    def __init__(self, limits: Limits, isolation: Level, size: int = 1, scratch: str | None = None) -> None:
         self.limits = limits
         self.isolation = isolation
         self.size = size
@@ -95,7 +95,7 @@ class Pool:
         self._keepers: dict[int, Kernel] = {}
         self._starting: dict[Role, list[asyncio.Task[Kernel]]] = {"cells": [], "checks": []}
         self._spawning = asyncio.Lock()
-        self._root = Path(tempfile.mkdtemp(prefix="tinytorch-"))
+        self._root = Path(scratch or tempfile.mkdtemp(prefix="tinytorch-"))
 
     async def take(self, role: Role) -> Kernel:
         """A warm kernel; waits for one that is starting, or starts one."""
@@ -145,19 +145,25 @@ class Pool:
             await self._connect(kernel)
         except (RuntimeError, TimeoutError, OSError) as error:
             await self.discard(kernel)
-            raise GraderError(f"A grading kernel did not start ({error}). `tito doctor` looks at what it needs.") from error
+            raise GraderError(
+                f"A grading kernel did not start ({error}). `tito doctor` looks at what it needs."
+            ) from error
         return kernel
 
     async def _connect(self, kernel: Kernel) -> None:
-        client = kernel.client = kernel.manager.client()
+        client = kernel.client = GradingClient(**kernel.manager.get_connection_info(session=True))
         client.context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         client.context.setsockopt(zmq.RCVHWM, 64)
         client.allow_stdin = False
         client.start_channels()
-        client.hb_channel.unpause()
+        client.process_alive = kernel.alive
         await asyncio.wait_for(client.wait_for_ready(timeout=START_SECONDS), START_SECONDS)
         reply = await client.execute_interactive(
-            PRIME[kernel.role], store_history=False, allow_stdin=False, timeout=START_SECONDS, output_hook=lambda message: None
+            PRIME[kernel.role],
+            store_history=False,
+            allow_stdin=False,
+            timeout=START_SECONDS,
+            output_hook=lambda message: None,
         )
         if reply["content"]["status"] != "ok":
             raise RuntimeError(f"{reply['content'].get('ename')}: {reply['content'].get('evalue')}")
@@ -256,7 +262,14 @@ class GradingClient(AsyncKernelClient):
     """A client whose next execute request carries `payload` beside the code: IPython would read a megabyte of code four times."""
 
     payload = ""
+    process_alive: Callable[[], bool] = staticmethod(lambda: True)
     monitors: tuple[zmq.asyncio.Socket, ...] = ()
+
+    async def _async_is_alive(self) -> bool:
+        """By the process, not by the heartbeat: on a busy machine a kernel that still imports misses beats, and is not dead."""
+        return self.process_alive()
+
+    is_alive = _async_is_alive
 
     def watch_connection(self) -> None:
         """From now on, notice when a channel is cut."""
@@ -265,32 +278,40 @@ class GradingClient(AsyncKernelClient):
 
     def cut_off(self) -> bool:
         """True once a channel was cut: by a message larger than MAX_MESSAGE, or by the kernel's end."""
-        return any(monitor.get(zmq.EVENTS) & zmq.POLLIN for monitor in self.monitors)
+        return any(int(monitor.get(zmq.EVENTS)) & zmq.POLLIN for monitor in self.monitors)
 
     def stop_channels(self) -> None:
         if self.monitors:
             for channel in (self.iopub_channel, self.shell_channel):
                 channel.socket.disable_monitor()
+        for monitor in self.monitors:
+            monitor.close()
         self.monitors = ()
         super().stop_channels()
 
     def execute(self, code: str, *args: Any, **kwargs: Any) -> str:
-        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False}
-        content |= {"stop_on_error": kwargs.get("stop_on_error", True), "tinytorch": self.payload}
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": False,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": kwargs.get("stop_on_error", True),
+            "tinytorch": self.payload,
+        }
         self.payload = ""
         message = self.session.msg("execute_request", content)
         self.shell_channel.send(message)
         return str(message["header"]["msg_id"])
 
 
-class GradingManager(AsyncKernelManager):  # type: ignore[misc]
+class GradingManager(AsyncKernelManager):
     """Starts our boot module in place of a kernelspec's command, on sockets in a private folder."""
 
     def __init__(self, command: list[str], folder: Path) -> None:
         super().__init__(kernel_name="tinytorch-grading", connection_file=str(folder / "connection.json"))
         self._kernel_spec = KernelSpec(argv=command, display_name="TinyTorch grading", language="python")
         self.autorestart = False
-        self.client_factory = GradingClient
         if os.name == "posix":
             self.transport = "ipc"
             self.ip = str(folder / "k")
@@ -299,7 +320,9 @@ class GradingManager(AsyncKernelManager):  # type: ignore[misc]
 def _environment(folder: Path) -> dict[str, str]:
     """A kernel's environment, built from nothing: the student's own settings must not change a verdict."""
     kept = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH")
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+    threads = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+    )
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         **threads,
@@ -327,4 +350,6 @@ def build_matplotlib_cache() -> None:
     folder = matplotlib_cache()
     if not any(folder.glob("fontlist-*.json")):
         environment = {**os.environ, "MPLCONFIGDIR": str(folder)}
-        subprocess.run([sys.executable, "-I", "-c", "import matplotlib.font_manager"], env=environment, check=False, timeout=120)
+        subprocess.run(
+            [sys.executable, "-I", "-c", "import matplotlib.font_manager"], env=environment, check=False, timeout=120
+        )

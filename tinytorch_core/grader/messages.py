@@ -35,11 +35,12 @@ class Cancel(msgspec.Struct, tag=True):
 
 
 class Ready(msgspec.Struct, tag=True):
-    """The worker is up; `warm` once its kernels are."""
+    """The worker is up; `warm` once its kernels are, or `problem` says why they can't be."""
 
     isolation: str
     pid: int
     warm: bool = False
+    problem: str = ""
 
 
 class Alive(msgspec.Struct, tag=True):

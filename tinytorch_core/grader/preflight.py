@@ -34,8 +34,8 @@ def preflight(data: bytes, module: Module) -> Sheet:
     notebook = read(data)
     cells = defaultdict(list)
     for cell in notebook.cells:
-        for exercise in exercises_of(cell):
-            cells[exercise].append(cell)
+        for name in exercises_of(cell):
+            cells[name].append(cell)
     problems, lacking, unattempted = [], set(), set()
     for exercise in module.exercises:
         problem = _problem(exercise.id, cells[exercise.id])
@@ -52,7 +52,9 @@ def read(data: bytes) -> NotebookNode:
     try:
         raw = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise NotebookUnreadable(f"The file is not a notebook ({_short(error)}). `tito module reset` makes a fresh one.") from error
+        raise NotebookUnreadable(
+            f"The file is not a notebook ({_short(error)}). `tito module reset` makes a fresh one."
+        ) from error
     if not isinstance(raw, dict) or raw.get("nbformat") != 4 or not isinstance(raw.get("cells"), list):
         found = raw.get("nbformat") if isinstance(raw, dict) else None
         raise NotebookUnreadable(

@@ -32,7 +32,9 @@ def _copy_small_files(folder: Path, target: Path) -> None:
     """What an honest cell may read by a relative path: regular files of up to 4 MiB, 64 of them, and no notebooks."""
     if not folder.is_dir():
         return
-    files = (p for p in sorted(folder.iterdir()) if p.suffix not in (".ipynb", ".py") and p.is_file() and not p.is_symlink())
-    for path, _ in zip(files, range(64)):
+    files = (
+        p for p in sorted(folder.iterdir()) if p.suffix not in (".ipynb", ".py") and p.is_file() and not p.is_symlink()
+    )
+    for path, _ in zip(files, range(64), strict=False):
         if path.stat().st_size <= 4 * MIB:
             shutil.copyfile(path, target / path.name)

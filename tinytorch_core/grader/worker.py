@@ -8,14 +8,18 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+from msgspec.structs import replace
 
 from tinytorch_core.catalogue import Course, load
+from tinytorch_core.errors import TinyTorchError
 from tinytorch_core.grader import isolation
+from tinytorch_core.grader.guard import SCRATCH
 from tinytorch_core.grader.grade import grade, run_historical
 from tinytorch_core.grader.kernels import Pool
 from tinytorch_core.grader.messages import (
@@ -35,7 +39,7 @@ from tinytorch_core.grader.messages import (
 from tinytorch_core.grader.run import Run
 from tinytorch_core.report import Report
 
-PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
 
 
 class Worker:
@@ -43,7 +47,7 @@ class Worker:
 
     def __init__(self, start: Start, out: BinaryIO) -> None:
         self.course: Course = load(Path(start.course), Path(start.root))
-        self.pool = Pool(start.limits, isolation.best(), start.pool)
+        self.pool = Pool(start.limits, isolation.best(), start.pool, os.environ.get(SCRATCH))
         self._out = out
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -58,9 +62,13 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     async def warm_up(self) -> None:
-        self.say(Ready(self.pool.isolation, os.getpid()))
-        await self.pool.warm()
-        self.say(Ready(self.pool.isolation, os.getpid(), warm=True))
+        ready = Ready(self.pool.isolation, os.getpid())
+        self.say(ready)
+        try:
+            await self.pool.warm()
+            self.say(replace(ready, warm=True))
+        except TinyTorchError as error:
+            self.say(replace(ready, problem=error.message))
 
     async def heartbeat(self) -> None:
         while True:
@@ -76,7 +84,7 @@ class Worker:
 
     async def _work(self, message: Grade | RunHistorical) -> None:
         job = message.job
-        name = job.module if isinstance(message, Grade) else message.job.historical
+        name = message.job.module if isinstance(message, Grade) else message.job.historical
         run = Run(job.attempt, name, self.pool, lambda progress: self.say(Event(progress)))
         self._runs[job.attempt] = run
         try:
@@ -84,6 +92,8 @@ class Worker:
         finally:
             del self._runs[job.attempt]
             await run.tidy()
+            if not self._runs:
+                await self.warm_up()
 
     async def _judge(self, message: Grade | RunHistorical, run: Run) -> Report:
         try:
@@ -107,6 +117,7 @@ def _protect() -> None:
     """Be unreadable to other processes of the same user, and the parent of every orphan that a kernel leaves behind."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         libc.prctl(PR_SET_DUMPABLE, 0)
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
 

@@ -1,6 +1,6 @@
 """The first thing a grading kernel runs: put limits on itself, then become an IPython kernel.
 
-    python -s -P -m tinytorch_core.kernel.boot '{"parent": pid, "role": "cells", …}' -f CONNECTION_FILE
+python -s -P -m tinytorch_core.kernel.boot '{"parent": pid, "role": "cells", …}' -f CONNECTION_FILE
 """
 
 from __future__ import annotations

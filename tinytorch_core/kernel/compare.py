@@ -30,7 +30,9 @@ def difference(wanted: Any, answer: Any, rtol: float, atol: float, where: str = 
             return f"expected {len(wanted)} values{at}, got {describe(answer)}"
         if len(answer) != len(wanted):
             return f"expected {len(wanted)} values{at}, got {len(answer)}"
-        return _first(difference(w, a, rtol, atol, f"{where}[{i}]") for i, (w, a) in enumerate(zip(wanted, answer)))
+        return _first(
+            difference(w, a, rtol, atol, f"{where}[{i}]") for i, (w, a) in enumerate(zip(wanted, answer, strict=True))
+        )
     if isinstance(wanted, dict):
         if type(answer) is not dict or set(answer) != set(wanted):
             return f"expected the keys {sorted(wanted)}{at}, got {describe(answer)}"
@@ -49,7 +51,7 @@ def _first(differences: Any) -> str | None:
 def _float_difference(wanted: float, answer: Any, rtol: float, atol: float, at: str) -> str | None:
     if type(answer) is not float:
         return f"expected a Python float near {wanted:.6g}{at}, got {describe(answer)}"
-    if np.isclose(answer, wanted, rtol=rtol, atol=atol, equal_nan=True):
+    if _close(answer, wanted, rtol, atol):
         return None
     return f"expected {wanted:.8g}{at}, got {answer:.8g}"
 
@@ -65,14 +67,19 @@ def _array_difference(wanted: Any, answer: Any, rtol: float, atol: float, at: st
         return f"expected shape {values.shape}{at}, got {got.shape}"
     if _kind_of(got) != _kind_of(values):
         return f"expected {_kind_of(values)}{at}, got {_kind_of(got)} (dtype {got.dtype})"
-    close = np.isclose(got, values, rtol=rtol, atol=atol, equal_nan=True) if got.dtype.kind == "f" else got == values
+    close = _close(got, values, rtol, atol) if got.dtype.kind == "f" else got == values
     return None if close.all() else _largest(values, got, close, at)
 
 
+def _close(got: Any, wanted: Any, rtol: float, atol: float) -> Any:
+    with np.errstate(all="ignore"):  # the gap between two ends of the range
+        return np.isclose(got, wanted, rtol=rtol, atol=atol, equal_nan=True)
+
+
 def _largest(wanted: Any, got: Any, close: Any, at: str) -> str:
-    gap = np.abs(np.subtract(got, wanted, dtype=np.float64))
-    gap[close] = -1
-    gap = np.nan_to_num(gap, nan=np.inf)
+    with np.errstate(all="ignore"):
+        gap = np.abs(np.subtract(got, wanted, dtype=np.float64))
+    gap = np.where(close, -1, np.where(np.isnan(gap), np.inf, gap))
     place = np.unravel_index(int(np.argmax(gap)), gap.shape)
     index = f" at [{', '.join(str(int(i)) for i in place)}]" if place else ""
     share = f"; {int((~close).sum())} of {close.size} values are off" if close.size > 1 else ""
@@ -112,5 +119,5 @@ def describe(value: Any) -> str:
 def _describe_array(name: str, array: Any) -> str:
     if array.size <= SHOWN:
         text = np.array2string(array, precision=6, separator=", ")
-        return f"{name}({text}, dtype={array.dtype})" if array.ndim else f"{name}({text}, dtype={array.dtype})"
+        return f"{name}({text}, dtype={array.dtype})"
     return f"{name} of shape {array.shape}, dtype {array.dtype}"

@@ -39,7 +39,9 @@ class Course:
 
 
 def find_workspace(start: Path) -> Path | None:
-    return next((folder for folder in (start, *start.parents) if (folder / ".tinytorch" / "course.json").is_file()), None)
+    return next(
+        (folder for folder in (start, *start.parents) if (folder / ".tinytorch" / "course.json").is_file()), None
+    )
 
 
 def current_module_id() -> str:
@@ -54,7 +56,9 @@ def load(shell: Any) -> None:
     headless = bool(os.environ.get(HEADLESS))
     workspace = find_workspace(Path.cwd())
     if workspace is None:
-        print("This folder is not part of a TinyTorch workspace. Start one with `tito lab`, or open this notebook inside it.")
+        print(
+            "This folder is not part of a TinyTorch workspace. Start one with `tito lab`, or open this notebook inside it."
+        )
         return
     if str(workspace) not in sys.path:
         sys.path.insert(0, str(workspace))
@@ -93,7 +97,9 @@ class Magics:
 
         module, exercise = found
         if "tinytorch" not in sys.modules or module["id"] != current_module_id():
-            package.install_live(self.course.workspace, sys.modules["__main__"], module["name"], self.course.before(module))
+            package.install_live(
+                self.course.workspace, sys.modules["__main__"], module["name"], self.course.before(module)
+            )
         show(check_exercise(self.course.checks, module, exercise, sys.modules["tinytorch"]))
 
     def hint(self, line: str) -> None:

@@ -9,6 +9,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,13 +33,16 @@ PYTEST_ARGS = (
 
 def publish(text: str) -> None:
     """Send answers on the kernel's own channel."""
-    get_ipython().display_pub.publish({MIME: text})  # type: ignore[no-untyped-call, union-attr]
+    _shell().display_pub.publish({MIME: text})
 
 
 def payload() -> str:
     """What the running execute request carries beside its code."""
-    shell = get_ipython()  # type: ignore[no-untyped-call]
-    return shell.kernel.get_parent("shell")["content"]["tinytorch"]  # type: ignore[no-any-return, union-attr]
+    return _shell().kernel.get_parent("shell")["content"]["tinytorch"]  # type: ignore[no-any-return]
+
+
+def _shell() -> Any:
+    return get_ipython()
 
 
 class Sender:
@@ -108,7 +112,7 @@ def _observation(
         start = time.perf_counter()
         try:
             answer = checking.observe(body, package, inputs)
-            times = [timed(lambda: body(package, **inputs)) for _ in range(repeat)]
+            times = [timed(partial(body, package, **inputs)) for _ in range(repeat)]
             return {"answer": answer, "seconds": time.perf_counter() - start, "best": min(times, default=0.0)}
         except (Exception, SystemExit) as error:
             told = broken if broken is not None and isinstance(error, (AttributeError, NameError)) else error
@@ -126,11 +130,12 @@ def reference(payload: str, send: Callable[[str], None] = publish) -> None:
         function = checking._marks(namespace[check["id"]])["reference"]
         inputs = plain.unwrap(plain.decode(check["inputs"]))
         function(**inputs)
-        sender.add({"id": check["id"], "best": min(timed(lambda f=function, i=inputs: f(**i)) for _ in range(check["repeat"]))})
+        sender.add({"id": check["id"], "best": min(timed(partial(function, **inputs)) for _ in range(check["repeat"]))})
     sender.flush()
 
 
 def timed(call: Callable[[], Any]) -> float:
+    """Seconds of one call."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
@@ -139,12 +144,19 @@ def timed(call: Callable[[], Any]) -> float:
 def describe_error(error: BaseException) -> dict[str, Any]:
     """What the worker needs to tell the student about an exception. Text only, and bounded."""
     frames = [
-        {"file": frame.filename[-200:], "line": frame.lineno or 0, "name": frame.name[:100], "code": (frame.line or "")[:200]}
+        {
+            "file": frame.filename[-200:],
+            "line": frame.lineno or 0,
+            "name": frame.name[:100],
+            "code": (frame.line or "")[:200],
+        }
         for frame in traceback.extract_tb(error.__traceback__)
         if "tinytorch_core" not in frame.filename
     ]
     if isinstance(error, SyntaxError) and error.filename:
-        frames.append({"file": error.filename[-200:], "line": error.lineno or 0, "name": "", "code": (error.text or "")[:200]})
+        frames.append(
+            {"file": error.filename[-200:], "line": error.lineno or 0, "name": "", "code": (error.text or "")[:200]}
+        )
     stub = type(error) is NotImplementedError and len(error.args) == 1 and type(error.args[0]) is str
     return {
         "type": type(error).__name__[:100],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,14 @@ def check_exercise(checks: Path, module: dict[str, Any], exercise: dict[str, Any
 
 def _run(check: Check, tt: Any) -> Outcome:
     inputs = check.inputs(np.random.default_rng(secrets.randbits(64)))
-    reference = min(timed(lambda: check.reference(**inputs)) for _ in range(5)) if check.reference else 0.0
+    reference = min(timed(partial(check.reference, **inputs)) for _ in range(5)) if check.reference else 0.0
     try:
         record: dict[str, Any] = {"answer": observe(check.body, tt, inputs)}
     except (Exception, SystemExit) as error:
         record = {"error": describe_error(error)}
     outcome = outcome_of(check, inputs, record)
     if outcome.outcome == "passed" and check.reference:
-        return too_slow(check, reference, min(timed(lambda: check.body(tt, **inputs)) for _ in range(3)))
+        return too_slow(check, reference, min(timed(partial(check.body, tt, **inputs)) for _ in range(3)))
     return outcome
 
 
@@ -86,4 +87,5 @@ def show(result: Result) -> None:
     if bundle_widget:
         data = bundle_widget[0] if isinstance(bundle_widget, tuple) else bundle_widget
         bundle = {**data, **bundle}
-    get_ipython().display_pub.publish(bundle)  # type: ignore[no-untyped-call, union-attr]
+    shell: Any = get_ipython()
+    shell.display_pub.publish(bundle)

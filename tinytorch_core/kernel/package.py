@@ -28,7 +28,9 @@ class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if fullname not in self.code:
             return None
-        return importlib.util.spec_from_loader(fullname, self, origin=_filename(fullname), is_package=fullname == PACKAGE)
+        return importlib.util.spec_from_loader(
+            fullname, self, origin=_filename(fullname), is_package=fullname == PACKAGE
+        )
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         return None
@@ -74,7 +76,9 @@ def _import_partly(importer: MemoryImporter, name: str, earlier: str) -> ModuleT
     forget_package()
     importer.code[PACKAGE] = earlier
     accepted = importlib.import_module(PACKAGE)
-    broken = ModuleType(f"{PACKAGE}.{name}")
+    spec = importer.find_spec(f"{PACKAGE}.{name}")
+    assert spec is not None
+    broken = importlib.util.module_from_spec(spec)
     sys.modules[broken.__name__] = broken
     try:
         importer.exec_module(broken)

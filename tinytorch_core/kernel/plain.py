@@ -13,7 +13,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-DTYPES = {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"}
+DTYPES = {
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+}
 MAX_DEPTH = 12
 EXACT = 2**53
 
@@ -40,7 +53,13 @@ def encode(value: Any, depth: int = 0) -> Any:
     if value is None or type(value) in (bool, str):
         return value
     if type(value) is int:
-        return value if -EXACT <= value <= EXACT else {"int": str(value)} if value.bit_length() < 4096 else {"other": "int"}
+        return (
+            value
+            if -EXACT <= value <= EXACT
+            else {"int": str(value)}
+            if value.bit_length() < 4096
+            else {"other": "int"}
+        )
     if type(value) is float:
         return value if math.isfinite(value) else {"float": repr(value)}
     if depth < MAX_DEPTH:
@@ -62,7 +81,8 @@ def _encode_array(value: Any) -> Any:
     array = np.asarray(value)
     if array.dtype.name not in DTYPES:
         return {"other": f"array of {array.dtype.name}"[:80]}
-    data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    data = base64.b64encode(array.tobytes()).decode("ascii")
     return {"array": [kind, array.dtype.name, list(array.shape), data]}
 
 
@@ -100,7 +120,9 @@ def _decode_tagged(tag: str, body: Any, depth: int) -> Any:
 
 
 def _decode_array(kind: Any, dtype: Any, shape: Any, data: Any) -> Array:
-    if kind not in ("array", "tensor", "scalar") or dtype not in DTYPES or type(data) is not str:
+    if not all(type(part) is str for part in (kind, dtype, data)):
+        raise ValueError("not an array")
+    if kind not in ("array", "tensor", "scalar") or dtype not in DTYPES:
         raise ValueError("not an array")
     if type(shape) is not list or len(shape) > 16 or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
         raise ValueError("not a shape")

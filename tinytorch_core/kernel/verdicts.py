@@ -60,7 +60,11 @@ def too_slow(check: Check, reference: float, seconds: float) -> Outcome:
 def _raised(check: Check, inputs: dict[str, Any], error: dict[str, Any]) -> Outcome:
     stub = str(error.get("stub", ""))
     if stub:
-        other = "" if stub == check.exercise else f" This check needs it{' for ' + check.exercise if check.exercise else ''}."
+        other = (
+            ""
+            if stub == check.exercise
+            else f" This check needs it{' for ' + check.exercise if check.exercise else ''}."
+        )
         return Outcome("not_attempted", f"{stub} is not written yet.{other}")
     lines = [call_text(check.body, inputs), f"raised    {error.get('type')}: {error.get('message')}"]
     frame = student_frame(error)
@@ -104,14 +108,22 @@ def _input(value: Any) -> str:
             return f"array of shape {value.shape}, dtype {value.dtype}"
         return " ".join(np.array2string(value, precision=4, separator=", ").split())
     text = describe(value)
-    return text if len(text) <= 120 else f"{type(value).__name__} of {len(value)} items" if hasattr(value, "__len__") else text[:120]
+    return (
+        text
+        if len(text) <= 120
+        else f"{type(value).__name__} of {len(value)} items"
+        if hasattr(value, "__len__")
+        else text[:120]
+    )
 
 
 def expression(body: Body) -> str:
     """The expression that a body returns, as its author wrote it."""
     try:
         source = textwrap.dedent(inspect.getsource(body))
-        returns = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Return) and node.value is not None]
+        returns = [
+            node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Return) and node.value is not None
+        ]
         segment = ast.get_source_segment(source, returns[-1].value) if returns else None  # type: ignore[arg-type]
     except (OSError, SyntaxError, TypeError):
         segment = None

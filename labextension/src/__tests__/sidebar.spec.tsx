@@ -1,0 +1,152 @@
+import { fireEvent, render, screen, within } from '@testing-library/react';
+import * as React from 'react';
+import type { CourseModel } from '../model';
+import type { CourseView } from '../schema';
+import { Sidebar } from '../sidebar/sidebar';
+import { CommandIDs } from '../tokens';
+import { aCourse, aModel, aModule, FakeServer, perceptron, Refusal } from './fake';
+
+const execute = vi.fn();
+const onModuleMenu = vi.fn();
+const onBadge = vi.fn();
+
+async function show(course: CourseView | Refusal = aCourse()): Promise<CourseModel> {
+  const server = new FakeServer();
+  server.answers['GET course'] = course;
+  const model = await aModel(server);
+  const element = (): JSX.Element => (
+    <Sidebar model={model} execute={execute} onModuleMenu={onModuleMenu} onBadge={onBadge} />
+  );
+  const { rerender } = render(element());
+  model.stateChanged.connect(() => rerender(element()));
+  return model;
+}
+
+beforeEach(() => vi.clearAllMocks());
+
+it('says how far the student is', async () => {
+  await show();
+  expect(screen.getByTestId('tinytorch-progress').textContent).toBe('1 / 3');
+  const bar = screen.getByRole<HTMLProgressElement>('progressbar', { name: 'Modules complete' });
+  expect([bar.value, bar.max]).toEqual([1, 3]);
+});
+
+it('makes the next step the button that stands out', async () => {
+  await show();
+  fireEvent.click(screen.getByRole('button', { name: 'Continue with 02 Tensor' }));
+  expect(execute).toHaveBeenCalledWith(CommandIDs.openNext);
+});
+
+it('says plainly what is still to come, and offers the newest piece of history', async () => {
+  await show(
+    aCourse({
+      next: { kind: 'coming', id: '03_layers', title: 'Layers', text: '03 Layers is coming.' },
+      historical: [{ ...perceptron, state: 'available' }]
+    })
+  );
+  expect(screen.getByTestId('tinytorch-next').textContent).toBe('03 Layers is coming.');
+  fireEvent.click(screen.getByRole('button', { name: 'Open Perceptron (1957)' }));
+  expect(execute).toHaveBeenCalledWith(CommandIDs.openExample, { historical: 'perceptron_1957' });
+});
+
+it('names each state in words', async () => {
+  await show();
+  const text = (id: string): string => screen.getByTestId(`tinytorch-module-${id}`).textContent ?? '';
+  expect(text('01_setup')).toContain('Complete');
+  expect(text('02_tensor')).toContain('Next');
+  expect(text('03_layers')).toContain('Still to come');
+  expect(text('03_layers')).toContain('coming');
+});
+
+it('shows what the next module is for, and its actions', async () => {
+  await show();
+  const row = within(screen.getByTestId('tinytorch-module-02_tensor'));
+  expect(row.getByText('Can do tensor')).toBeTruthy();
+  fireEvent.click(row.getByRole('button', { name: 'Complete module' }));
+  expect(execute).toHaveBeenCalledWith(CommandIDs.complete, { module: '02_tensor' });
+  fireEvent.click(row.getByRole('button', { name: 'Open 02 Tensor' }));
+  expect(execute).toHaveBeenCalledWith(CommandIDs.openModule, { module: '02_tensor' });
+});
+
+it('leads from an exercise to its cell', async () => {
+  await show();
+  fireEvent.click(screen.getByRole('button', { name: 'Add tensor' }));
+  expect(execute).toHaveBeenCalledWith(CommandIDs.reveal, {
+    module: '02_tensor',
+    exercise: 'tensor-add'
+  });
+});
+
+it('says when a module opens that is locked', async () => {
+  const model = await show(
+    aCourse({ modules: [aModule(1), aModule(2, { state: 'locked' }), aModule(3)] })
+  );
+  fireEvent.click(screen.getByRole('button', { name: /02\s*Tensor/ }));
+  expect(model.selected).toBeNull();
+  fireEvent.click(screen.getByRole('button', { name: /02\s*Tensor/ }));
+  expect(screen.getByText('Opens once 01 Setup is complete.')).toBeTruthy();
+  expect(screen.queryByRole('button', { name: 'More for 02 Tensor' })).toBeNull();
+});
+
+it('tells that a notebook was edited since it passed', async () => {
+  const model = await show(
+    aCourse({ modules: [aModule(1, { state: 'complete', edited: true }), aModule(2), aModule(3)] })
+  );
+  model.select('01_setup');
+  expect(await screen.findByText(/Edited since it passed/)).toBeTruthy();
+});
+
+it('opens the menu of a module', async () => {
+  await show();
+  const more = screen.getByRole('button', { name: 'More for 02 Tensor' });
+  expect(more.getAttribute('aria-haspopup')).toBe('menu');
+  fireEvent.click(more);
+  expect(onModuleMenu).toHaveBeenCalledWith(expect.objectContaining({ id: '02_tensor' }), more);
+});
+
+it('does nothing while it is being checked', async () => {
+  await show(aCourse({ modules: [aModule(1), aModule(2, { state: 'checking' }), aModule(3)] }));
+  const button = screen.getByTestId<HTMLButtonElement>('tinytorch-complete-02_tensor');
+  expect(button.disabled).toBe(true);
+  expect(button.textContent).toBe('Checking…');
+});
+
+describe('badges', () => {
+  const badge = (): HTMLElement => screen.getByTestId('tinytorch-badge-build');
+
+  it('are locked until they are earned', async () => {
+    await show();
+    expect(badge().getAttribute('aria-label')).toContain('Perceptron (1957), locked');
+    fireEvent.click(badge());
+    expect(onBadge).not.toHaveBeenCalled();
+  });
+
+  it('open their notebook once earned', async () => {
+    const { milestones } = aCourse();
+    await show(
+      aCourse({
+        milestones: milestones.map(m => ({ ...m, earned: true })),
+        historical: [{ ...perceptron, state: 'available' }]
+      })
+    );
+    expect(badge().getAttribute('aria-label')).toContain('earned');
+    fireEvent.click(badge());
+    expect(onBadge).toHaveBeenCalledWith(expect.objectContaining({ id: 'build' }), badge());
+  });
+});
+
+describe('cards', () => {
+  it('start the course in an empty folder', async () => {
+    await show(aCourse({ workspace: null }));
+    fireEvent.click(screen.getByRole('button', { name: 'Start the course' }));
+    expect(execute).toHaveBeenCalledWith(CommandIDs.start);
+  });
+
+  it('say what went wrong, and try again', async () => {
+    const model = await show(new Refusal(500, 'progress.db is damaged.'));
+    const refresh = vi.spyOn(model, 'refresh');
+    expect(screen.getByRole('alert').textContent).toContain('progress.db is damaged.');
+    fireEvent.click(screen.getByRole('button', { name: 'Try again' }));
+    expect(refresh).toHaveBeenCalled();
+  });
+});

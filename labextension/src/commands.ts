@@ -1,0 +1,184 @@
+import type { ICommandPalette } from '@jupyterlab/apputils';
+import { InputDialog, showErrorMessage } from '@jupyterlab/apputils';
+import type { CommandRegistry } from '@lumino/commands';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import type { Actions } from './actions';
+import { tinytorchIcon } from './icons';
+import type { Notebooks } from './notebook/notebooks';
+import type { HistoricalView, ModuleView } from './schema';
+import type { ICourseModel } from './tokens';
+import { CommandIDs } from './tokens';
+import { isActive, label, messageOf } from './words';
+
+type Args = ReadonlyPartialJSONObject;
+
+const CATEGORY = 'TinyTorch';
+const IN_PALETTE = [
+  CommandIDs.showSidebar,
+  CommandIDs.openNext,
+  CommandIDs.openModule,
+  CommandIDs.openExample,
+  CommandIDs.complete,
+  CommandIDs.check,
+  CommandIDs.cancel,
+  CommandIDs.reset
+];
+
+export namespace Commands {
+  export interface IOptions {
+    readonly commands: CommandRegistry;
+    readonly palette: ICommandPalette | null;
+    readonly model: ICourseModel;
+    readonly notebooks: Notebooks;
+    readonly actions: Actions;
+  }
+}
+
+/** Registers every command. The menu, the palette, the launcher and all buttons go through these. */
+export function addCommands({
+  commands,
+  palette,
+  model,
+  notebooks,
+  actions
+}: Commands.IOptions): void {
+  /** The module that is meant: named, or that of the notebook in front, or the next one. */
+  const meant = (args: Args): ModuleView | null =>
+    model.module(
+      text(args.module) || notebooks.moduleOf(notebooks.current) || model.course?.next.id || ''
+    );
+  const open = (args: Args): ModuleView | null => {
+    const module = meant(args);
+    return module && module.state !== 'locked' ? module : null;
+  };
+  const add = (id: string, options: CommandRegistry.ICommandOptions): void => {
+    const execute = (args: Args): Promise<unknown> => guarded(() => options.execute(args));
+    commands.addCommand(id, { ...options, execute });
+  };
+  /** A command about one module that is open. */
+  const addForModule = (
+    id: string,
+    words: string,
+    execute: (module: ModuleView, args: Args) => unknown,
+    isEnabled: (module: ModuleView) => boolean = () => true
+  ): void =>
+    add(id, {
+      label: words,
+      execute: args => {
+        const module = open(args);
+        return module ? execute(module, args) : null;
+      },
+      isEnabled: args => {
+        const module = open(args);
+        return module !== null && isEnabled(module);
+      }
+    });
+  const idle = ({ id, state }: ModuleView): boolean =>
+    state !== 'checking' && !isActive(model.run(id));
+  const complete = ({ state }: ModuleView): boolean => state === 'complete';
+
+  add(CommandIDs.showSidebar, {
+    label: 'Show TinyTorch',
+    icon: tinytorchIcon,
+    execute: () => actions.showSidebar()
+  });
+  add(CommandIDs.start, {
+    label: 'Start the course',
+    icon: tinytorchIcon,
+    execute: () => actions.start(),
+    isEnabled: () => model.course !== null
+  });
+  add(CommandIDs.openNext, {
+    label: () => nextLabel(model),
+    caption: () => nextLabel(model),
+    icon: tinytorchIcon,
+    execute: () => actions.openNext()
+  });
+  add(CommandIDs.openModule, {
+    label: args => (args.module ? `Open ${label(meant(args)!)}` : 'Open module…'),
+    execute: async args => {
+      const id = text(args.module) || (await chooseModule(model));
+      return id ? actions.openModule(id) : null;
+    },
+    isEnabled: () => Boolean(model.course?.workspace)
+  });
+  add(CommandIDs.openExample, {
+    label: args => exampleLabel(model, text(args.historical)),
+    execute: async args => {
+      const id = text(args.historical) || (await chooseExample(model));
+      return id ? actions.openExample(id) : null;
+    },
+    isEnabled: () => examples(model).length > 0
+  });
+  add(CommandIDs.cancel, {
+    label: 'Cancel checking',
+    execute: args => model.cancel(text(args.module) || (model.active?.module ?? '')),
+    isEnabled: () => model.active !== null
+  });
+  add(CommandIDs.reveal, {
+    label: 'Show cell',
+    execute: args => actions.reveal(text(args.module), text(args.cell) || null, text(args.exercise))
+  });
+  addForModule(
+    CommandIDs.complete,
+    'Complete module',
+    async (module, args) => {
+      if (!args.quiet) {
+        actions.showSidebar();
+      }
+      await actions.complete(module, false, text(args.path) || undefined);
+    },
+    idle
+  );
+  addForModule(CommandIDs.check, 'Check only', module => actions.complete(module, true), idle);
+  addForModule(CommandIDs.restore, 'Restore exercise cells', m => actions.restore(m), idle);
+  addForModule(CommandIDs.reset, 'Reset notebook…', m => actions.reset(m), idle);
+  addForModule(CommandIDs.attempts, 'Attempts…', m => actions.attempts(m));
+  addForModule(CommandIDs.changes, 'My changes', m => actions.changes(m));
+  addForModule(CommandIDs.solution, 'Solution', m => actions.solution(m), complete);
+  addForModule(CommandIDs.compare, 'Compare with the solution', m => actions.compare(m), complete);
+
+  model.stateChanged.connect(() => commands.notifyCommandChanged());
+  IN_PALETTE.forEach(command => palette?.addItem({ command, category: CATEGORY }));
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** Errors are shown in words, where the student is. */
+async function guarded(execute: () => unknown): Promise<unknown> {
+  try {
+    return await execute();
+  } catch (error) {
+    await showErrorMessage('TinyTorch', messageOf(error));
+    return null;
+  }
+}
+
+function nextLabel(model: ICourseModel): string {
+  const { course } = model;
+  return course?.workspace ? course.next.text : 'Start TinyTorch';
+}
+
+function examples(model: ICourseModel): readonly HistoricalView[] {
+  return model.course?.historical.filter(h => h.state === 'available') ?? [];
+}
+
+function exampleLabel(model: ICourseModel, id: string): string {
+  const example = examples(model).find(h => h.id === id);
+  return example ? `Open ${example.title} (${example.year})` : 'Open historical notebook…';
+}
+
+async function chooseModule(model: ICourseModel): Promise<string | null> {
+  const modules = model.course?.modules.filter(m => m.state !== 'locked') ?? [];
+  const { value } = await InputDialog.getItem({ title: 'Open module', items: modules.map(label) });
+  return modules.find(m => label(m) === value)?.id ?? null;
+}
+
+async function chooseExample(model: ICourseModel): Promise<string | null> {
+  const found = examples(model);
+  const items = found.map(h => `${h.title} (${h.year})`);
+  const { value } = await InputDialog.getItem({ title: 'Open historical notebook', items });
+  return found[items.indexOf(value ?? '')]?.id ?? null;
+}

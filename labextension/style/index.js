@@ -1,0 +1,5 @@
+import './base.css';
+import './sidebar.css';
+import './report.css';
+import './milestones.css';
+import './places.css';

@@ -1,0 +1,169 @@
+import { resolve } from 'node:path';
+import { expect, test, type Locator } from './lab';
+import { Student } from './student';
+
+const DOCS = resolve(import.meta.dirname, '../../../docs');
+
+test('a student goes from an empty folder to the Perceptron', async ({ page, lab }) => {
+  const student = new Student(page, lab);
+  const { sidebar, notebook } = student;
+  const progress = sidebar.getByTestId('tinytorch-progress');
+  const next = sidebar.getByTestId('tinytorch-next');
+  const picture = async (name: string): Promise<void> => {
+    if (process.env.TINYTORCH_SCREENSHOTS) {
+      await page.screenshot({ path: `${DOCS}/${name}.png`, animations: 'disabled' });
+    }
+  };
+  const passed = async (module: string): Promise<Locator> => {
+    const run = await student.verdict(module);
+    await expect(run.getByTestId('tinytorch-status')).toContainText('Passed');
+    await expect(student.module(module)).toHaveAttribute('data-state', 'complete');
+    return run;
+  };
+
+  await test.step('the start card begins the course', async () => {
+    await student.showSidebar();
+    await sidebar
+      .getByTestId('tinytorch-start')
+      .getByRole('button', { name: 'Start the course' })
+      .click();
+    await expect(progress).toHaveText('0 / 14');
+    await expect(student.module('01_setup')).toHaveAttribute('data-next', 'true');
+    await expect(student.module('02_tensor')).toHaveAttribute('data-state', 'locked');
+    await student.atNotebook('notebooks/01_setup.ipynb');
+  });
+
+  await test.step('a wrong answer, typed by hand, is explained beside it', async () => {
+    await student.run(await student.cell('%load_ext tinytorch_core'));
+    await student.run(await student.cell('import numpy as np'));
+    const exercise = await student.cell('def array_bytes');
+    await student.retype(exercise, 'raise NotImplementedError', 'return math.prod(shape)');
+    await student.run(exercise);
+    await student.run(await student.cell('%check setup-bytes'));
+    const result = notebook.getByTestId('tinytorch-result-setup-bytes');
+    await expect(result).toHaveAttribute('data-outcome', 'failed');
+    await expect(result).toContainText('array_bytes(');
+    await expect(result).toContainText(/got/);
+    await expect(result).toContainText(/expected/);
+  });
+
+  await test.step('the sidebar reports it too, beside what is not written yet', async () => {
+    await notebook.getByRole('button', { name: 'Complete module' }).first().click();
+    const run = await student.verdict('01_setup');
+    await expect(run.getByTestId('tinytorch-report')).toHaveAttribute('data-verdict', 'failed');
+    await expect(run.getByTestId('tinytorch-not-written').getByRole('button')).toHaveCount(4);
+    const wrong = run.locator('[data-outcome="failed"]').first();
+    await expect(wrong).toContainText(/expected/);
+    await student.cell('# 01');
+    await wrong.getByTitle('Show the cell').click();
+    await expect(notebook.locator('.jp-Cell', { hasText: 'def array_bytes' })).toBeInViewport();
+    await expect(progress).toHaveText('0 / 14');
+  });
+
+  await test.step('put right, it passes', async () => {
+    const exercise = await student.cell('def array_bytes');
+    await student.retype(
+      exercise,
+      'return math.prod',
+      'return math.prod(shape) * np.dtype(dtype).itemsize'
+    );
+    await student.run(exercise);
+    await student.run(await student.cell('%check setup-bytes'));
+    await expect(notebook.getByTestId('tinytorch-result-setup-bytes')).toHaveAttribute(
+      'data-outcome',
+      'passed'
+    );
+  });
+
+  await test.step('01 Setup is completed from the toolbar', async () => {
+    await student.solve('01_setup');
+    await notebook.getByRole('button', { name: 'Complete module' }).first().click();
+    const run = await passed('01_setup');
+    await expect(progress).toHaveText('1 / 14');
+    await run.getByRole('button', { name: 'Open 02 Tensor' }).click();
+    await student.atNotebook('notebooks/02_tensor.ipynb');
+  });
+
+  await test.step('02 Tensor is completed from the sidebar, across a reload of the page', async () => {
+    await student.solve('02_tensor', ['import time\ntime.sleep(8)']);
+    const row = await student.unfolded('02_tensor');
+    await row.getByTestId('tinytorch-complete-02_tensor').click();
+    await expect(row.getByTestId('tinytorch-live')).toContainText(/cell \d+ of \d+/);
+    await page.reload();
+    await page.locator('#jupyterlab-splash').waitFor({ state: 'detached' });
+    await student.showSidebar();
+    await expect((await student.unfolded('02_tensor')).getByTestId('tinytorch-live')).toBeVisible();
+    await passed('02_tensor');
+    await expect(progress).toHaveText('2 / 14');
+  });
+
+  await test.step('03 Activations is completed from its last cell', async () => {
+    await expect(next).toHaveText('Continue with 03 Activations');
+    await next.click();
+    await student.atNotebook('notebooks/03_activations.ipynb');
+    await student.solve('03_activations');
+    await student.run(await student.cell('CompleteModule()'));
+    const widget = notebook.getByTestId('tinytorch-widget-03_activations');
+    await widget.getByRole('button', { name: 'Complete module' }).click();
+    await expect(widget.getByTestId('tinytorch-status')).toContainText('Passed', {
+      timeout: 90_000
+    });
+    await expect(progress).toHaveText('3 / 14');
+    await widget.getByRole('button', { name: 'Open 04 Layers' }).click();
+    await student.atNotebook('notebooks/04_layers.ipynb');
+  });
+
+  await test.step('04 Layers is completed from the command palette, and opens history', async () => {
+    await expect(sidebar.getByTestId('tinytorch-badge-build')).toHaveAttribute(
+      'data-earned',
+      'false'
+    );
+    await student.solve('04_layers');
+    await page.keyboard.press('Control+Shift+C');
+    await page
+      .getByRole('dialog')
+      .or(page.locator('.lm-CommandPalette'))
+      .getByRole('searchbox')
+      .fill('Complete module');
+    await page.locator('.lm-CommandPalette-item', { hasText: 'Complete module' }).first().click();
+    await passed('04_layers');
+    await expect(progress).toHaveText('4 / 14');
+    await expect(sidebar.getByTestId('tinytorch-badge-build')).toHaveAttribute(
+      'data-earned',
+      'true'
+    );
+    await expect(next).toContainText('05 Losses is coming');
+    await expect(page.getByTestId('tinytorch-statusbar')).toHaveText('TinyTorch 4 / 14');
+    await picture('screenshot');
+  });
+
+  await test.step('the Perceptron of 1957 runs to its assert, on the student’s own package', async () => {
+    await sidebar.getByRole('button', { name: 'Open Perceptron (1957)' }).first().click();
+    await student.atNotebook('historical/perceptron_1957.ipynb');
+    await page.evaluate(() => window.jupyterapp.commands.execute('notebook:run-all-cells'));
+    const cells = await page.evaluate(() =>
+      [...window.jupyterapp.shell.currentWidget.content.model.cells]
+        .filter((cell: any) => cell.type === 'code' && cell.sharedModel.getSource().trim())
+        .map((cell: any) => ({
+          source: cell.sharedModel.getSource() as string,
+          ran: cell.executionCount !== null,
+          errors: cell.outputs
+            .toJSON()
+            .filter((output: any) => output.output_type === 'error') as object[]
+        }))
+    );
+    expect(cells.flatMap(cell => cell.errors)).toEqual([]);
+    expect(cells.every(cell => cell.ran)).toBe(true);
+    expect(cells[cells.length - 1].source).toContain('assert');
+    await picture('perceptron');
+  });
+
+  await test.step('the command line sees the same state', async () => {
+    const course = JSON.parse(await lab.tito('status', '--json'));
+    expect(course.modules.slice(0, 5).map((module: any) => module.state)).toEqual([
+      ...Array(4).fill('complete'),
+      'locked'
+    ]);
+    expect(course.milestones.filter((milestone: any) => milestone.earned)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,61 @@
+import { expect, test } from './lab';
+import { Student } from './student';
+
+const LOOP = 'while True:\n    pass';
+
+test.use({ limits: { cell_timeout: 6 } });
+
+test.describe('when the student’s code goes wrong', () => {
+  let student: Student;
+
+  test.beforeEach(async ({ page, lab }) => {
+    student = new Student(page, lab);
+    await student.showSidebar();
+    const start = student.sidebar.getByRole('button', { name: 'Start the course' });
+    const progress = student.sidebar.getByTestId('tinytorch-progress');
+    await expect(start.or(progress)).toBeVisible();
+    await (
+      (await start.isVisible())
+        ? start
+        : (await student.unfolded('01_setup')).getByTestId('tinytorch-open-01_setup')
+    ).click();
+    await student.atNotebook('notebooks/01_setup.ipynb');
+  });
+
+  const complete = async (): Promise<void> =>
+    (await student.unfolded('01_setup')).getByTestId('tinytorch-complete-01_setup').click();
+
+  test('a never-ending loop can be cancelled', async () => {
+    await student.solve('01_setup', [LOOP]);
+    await complete();
+    const live = student.module('01_setup').getByTestId('tinytorch-live');
+    await expect(live).toContainText(/cell \d+ of \d+/);
+    await live.getByRole('button', { name: 'Cancel' }).click();
+    const run = await student.verdict('01_setup');
+    await expect(run.getByTestId('tinytorch-status')).toContainText('Cancelled');
+    await expect(student.module('01_setup')).toHaveAttribute('data-state', 'available');
+  });
+
+  test('a never-ending loop ends at its limit, and its cell is named', async () => {
+    await student.solve('01_setup', [LOOP]);
+    await complete();
+    const failure = (await student.verdict('01_setup')).getByTestId('tinytorch-cell-failure');
+    await expect(failure).toContainText(/Cell \d+/);
+    await expect(failure).toContainText(/6 s/);
+    await failure.getByRole('button', { name: 'Show cell' }).click();
+    await expect(student.notebook.locator('.jp-Cell', { hasText: 'while True' })).toBeInViewport();
+  });
+
+  test('an error in a cell is located, and a click scrolls to it', async () => {
+    await student.solve('01_setup', ['unlucky = 1 / 0']);
+    await complete();
+    const failure = (await student.verdict('01_setup')).getByTestId('tinytorch-cell-failure');
+    await expect(failure).toContainText('ZeroDivisionError');
+    await student.cell('# 01');
+    const cell = student.notebook.locator('.jp-Cell', { hasText: 'unlucky' });
+    await expect(cell).not.toBeInViewport();
+    await failure.getByRole('button', { name: 'Show cell' }).click();
+    await expect(cell).toBeInViewport();
+    await expect(student.module('01_setup')).toHaveAttribute('data-state', 'available');
+  });
+});

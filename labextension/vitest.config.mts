@@ -1,0 +1,13 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  root: fileURLToPath(new URL('.', import.meta.url)),
+  test: {
+    environment: 'jsdom',
+    globals: true,
+    setupFiles: ['./vitest.setup.ts'],
+    include: ['src/**/*.spec.{ts,tsx}'],
+    server: { deps: { inline: [/@jupyterlab/, /@jupyter-widgets/, /@jupyter\//, /@lumino/] } }
+  }
+});

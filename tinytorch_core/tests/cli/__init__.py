@@ -1,0 +1,1 @@
+"""`tito`, on the tiny course."""

@@ -1,0 +1,1 @@
+"""The kernel room: what runs beside a student's code."""

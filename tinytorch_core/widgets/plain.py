@@ -1,0 +1,55 @@
+"""The widgets as text: what a terminal, an exported notebook and a headless run show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MARKS = {
+    "passed": "ok",
+    "failed": "not right yet",
+    "not_attempted": "not written yet",
+    "missing": "gave no answer",
+    "error": "could not be judged",
+}
+
+
+def complete_text(module: str | None) -> str:
+    command = f"tito module complete {module or 'MODULE'}"
+    return f'To finish this module, click "Complete module" in JupyterLab, or run `{command}` in a terminal.'
+
+
+def check_text(result: Mapping[str, Any]) -> str:
+    """The summary, then each check with what went wrong and its hint."""
+    lines = [str(result.get("message", ""))]
+    for check in result.get("checks", ()):
+        lines.append(f"  [{MARKS.get(check['outcome'], check['outcome'])}] {check['title']}")
+        if check["outcome"] != "passed":
+            lines += [f"      {line}" for line in str(check.get("message", "")).splitlines()]
+            lines += [f"      hint: {check['hint']}"] if check.get("hint") else []
+    return "\n".join(lines)
+
+
+class Text:
+    """Shows itself as plain text and nothing else."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return {"text/plain": self._text}
+
+
+class CompleteModule(Text):
+    def __init__(self, module: str | None = None) -> None:
+        super().__init__(complete_text(module))
+        self.module = module
+
+
+class CheckResult(Text):
+    def __init__(self, result: Mapping[str, Any]) -> None:
+        super().__init__(check_text(result))
+        self.result = dict(result)
