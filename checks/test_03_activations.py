@@ -3,7 +3,7 @@
 import importlib
 
 import numpy as np
-from support import STRICT
+from support import STRICT, often
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, exercise, given, judged, stage, wants
 
@@ -87,15 +87,16 @@ def test_relu_of_integers_and_zeros(tt, whole, zeros):
 
 @exercise("relu")
 @stage("performance")
-@given(lambda rng: {"x": rng.normal(size=100_000).astype(np.float32)})
+@given(lambda rng: {"x": rng.normal(size=50_000).astype(np.float32)})
 @wants(lambda x: x[::999] * (x[::999] > 0))
-@at_most(30, times_of=lambda x: np.maximum(x, 0))
+@at_most(40, times_of=lambda x: often(lambda: np.maximum(x, 0), 40))
 def test_relu_is_one_pass_of_numpy(tt, x):
-    """100,000 numbers pass relu about as fast as NumPy can do it.
+    """50,000 numbers pass relu about as fast as NumPy can do it.
 
     Let NumPy loop over the array; a loop in Python is hundreds of times slower.
     """
-    return tt.relu(tt.Tensor(x))[::999]
+    x = tt.Tensor(x)
+    return often(lambda: tt.relu(x), 40)[::999]
 
 
 # --- sigmoid ---------------------------------------------------------------------------------------------------------
@@ -122,19 +123,6 @@ def test_sigmoid_never_overflows(tt, x):
     """
     with np.errstate(**STRICT):
         return tt.sigmoid(tt.Tensor(x))
-
-
-@exercise("sigmoid")
-@stage("performance")
-@given(lambda rng: {"x": rng.normal(size=100_000).astype(np.float32)})
-@wants(lambda x: logistic(x[::999]))
-@at_most(20, times_of=lambda x: np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
-def test_sigmoid_is_a_few_passes_of_numpy(tt, x):
-    """100,000 numbers pass sigmoid about as fast as NumPy can do it.
-
-    Let NumPy loop over the array; a loop in Python is far slower.
-    """
-    return tt.sigmoid(tt.Tensor(x))[::999]
 
 
 # --- tanh ------------------------------------------------------------------------------------------------------------
@@ -242,15 +230,16 @@ def test_softmax_leaves_its_input_alone(tt, x):
 
 @exercise("softmax")
 @stage("performance")
-@given(lambda rng: {"x": rng.normal(size=(2_000, 50)).astype(np.float32)})
+@given(lambda rng: {"x": rng.normal(size=(1_000, 50)).astype(np.float32)})
 @wants(lambda x: shares(x[::99]))
-@at_most(12, times_of=lambda x: np.exp(x - x.max(-1, keepdims=True)) / np.exp(x).sum(-1, keepdims=True))
+@at_most(15, times_of=lambda x: often(lambda: np.exp(x - x.max(-1, keepdims=True)) / x.sum(-1, keepdims=True), 8))
 def test_softmax_takes_all_rows_at_once(tt, x):
-    """2,000 rows pass softmax together, about as fast as NumPy can do it.
+    """1,000 rows pass softmax together, about as fast as NumPy can do it.
 
     With axis and keepdims=True, one line works on all rows; no loop over rows is needed.
     """
-    return tt.softmax(tt.Tensor(x))[::99]
+    x = tt.Tensor(x)
+    return often(lambda: tt.softmax(x), 8)[::99]
 
 
 # --- log-softmax -----------------------------------------------------------------------------------------------------

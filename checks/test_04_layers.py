@@ -4,7 +4,7 @@ import importlib
 import tracemalloc
 
 import numpy as np
-from support import engine_hears
+from support import engine_hears, often
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, error_text, exercise, given, judged, raises, stage, wants
 
@@ -303,13 +303,14 @@ def test_linear_leaves_its_inputs_alone(tt, x, bias):
     }
 )
 @wants(lambda x, weight: (np.float64(x) @ np.float64(weight).T)[::7], rtol=1e-4, atol=1e-3)
-@at_most(20, times_of=lambda x, weight: x @ weight.T)
+@at_most(25, times_of=lambda x, weight: often(lambda: x @ weight.T, 20))
 def test_linear_is_one_product(tt, x, weight):
     """A batch of 64 passes linear about as fast as NumPy's own product.
 
     Use @ on the whole batch; a loop over the batch or over the units is far slower.
     """
-    return tt.linear(tt.Tensor(x), tt.Tensor(weight))[::7]
+    x, weight = tt.Tensor(x), tt.Tensor(weight)
+    return often(lambda: tt.linear(x, weight), 20)[::7]
 
 
 # --- linear-layer ----------------------------------------------------------------------------------------------------
@@ -331,7 +332,7 @@ def starts_evenly(answer, inputs, outputs):
 
 
 @exercise("linear-layer")
-@given(lambda rng: dict(zip(("inputs", "outputs"), rng.permutation([60, 90, 130, 200])[:2].tolist(), strict=True)))
+@given(lambda rng: dict(zip(("inputs", "outputs"), rng.permutation([rng.integers(40, 60), 300]).tolist(), strict=True)))
 @judged(starts_evenly)
 def test_linear_starts_with_even_random_numbers(tt, inputs, outputs):
     """weight (out, in) and bias (out,) begin as float32, spread evenly over ±1/√in.
@@ -751,11 +752,10 @@ def test_a_linear_layer_can_learn(tt, points, sides):
     Learning changes layer.weight.data and layer.bias.data; forward has to use what is in them now.
     """
     layer = tt.Linear(2, 1)
-    for _ in range(50):
-        for point, side in zip(points, sides, strict=True):
-            if layer(tt.Tensor(point)).item() * side <= 0:
-                layer.weight.data = layer.weight.data + side * point
-                layer.bias.data = layer.bias.data + side
+    for _ in range(30):
+        mistaken = layer(tt.Tensor(points)).data[:, 0] * sides <= 0
+        layer.weight.data = layer.weight.data + sides * mistaken @ points
+        layer.bias.data = layer.bias.data + np.sum(sides * mistaken)
     return np.sign(layer(tt.Tensor(points)).data[:, 0])
 
 
@@ -775,7 +775,7 @@ def test_a_hundred_passes_leave_nothing_behind(tt, x, passes):
 
     A layer keeps its parameters, not its inputs or outputs.
     """
-    net = tt.Sequential(tt.Flatten(), tt.Linear(100, 1, bias=False), tt.Dropout(0.0))
+    net = tt.Sequential(tt.Flatten(), tt.Linear(100, 1, bias=False))
     net.load_state_dict({"1.weight": np.ones((1, 100))})
     net(tt.Tensor(x))
     tracemalloc.start()

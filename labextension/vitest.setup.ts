@@ -18,6 +18,7 @@ browser.matchMedia ??= () => ({
 browser.requestIdleCallback ??= (callback: () => void) => setTimeout(callback, 0);
 browser.cancelIdleCallback ??= clearTimeout;
 (document as unknown as Record<string, unknown>).queryCommandSupported ??= () => false;
+(navigator as unknown as Record<string, unknown>).clipboard ??= {};
 Element.prototype.scrollIntoView ??= () => undefined;
 
 afterEach(cleanup);

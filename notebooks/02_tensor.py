@@ -41,54 +41,11 @@ import operator
 import numpy as np
 
 # %% [markdown]
-# ## 1 · What a tensor holds
+# ## The class
 #
-# A tensor keeps its numbers in `data`, a NumPy array. An array has a **shape** (how many numbers along each axis) and a **dtype**
-# (what kind of number). Which dtype should a new tensor have?
-#
-# Networks compute in `float32`: 4 bytes a number, half of `float64`, and twice as fast; seven digits are plenty for learning. But
-# some numbers are not quantities. The class of an image, the number of a word, are *labels*, and stay integers. And now and then we
-# want `float64`, to check a calculation very exactly. So the rule asks who brings the numbers:
-#
-# | you give | you get | because |
-# |---|---|---|
-# | a Python number or a list | `float32` | you typed numbers to compute with; even `[1, 2, 3]` |
-# | a NumPy array, a NumPy scalar, a tensor | the dtype it has | somebody chose it on purpose |
-# | anything, with `dtype=…` | that dtype | you said so |
-# | text, `None`, … | `TypeError` | a tensor holds numbers (or True and False) |
-#
-# **By hand.** `[[1, 2, 3], [4, 5, 6]]` is two rows of three: shape `(2, 3)`, and as a list it becomes float32, so it takes
-# 6 × 4 = 24 bytes. `np.array([7, 2, 1])` holds NumPy's usual int64, and stays int64: 3 × 8 = 24 bytes.
-#
-# To tell numbers from other things, look at the array's `dtype.kind`, one letter: `"f"` float, `"i"` integer,
-# `"u"` unsigned integer, `"b"` boolean; text has `"U"`, and everything NumPy does not understand `"O"` (object).
-
-# %% tags=["exercise:tensor-data"]
-#| export
-def to_array(data, dtype=None):
-    """The numbers of a new tensor: a NumPy array of the shape of `data`, and its own copy.
-
-    data: a number, a list (of lists …), a NumPy array or scalar (np.generic is the type of every scalar), or a Tensor.
-    dtype: if given, the array gets this dtype. If not, the rule above decides.
-    Raises TypeError if `data` holds anything but numbers and booleans.
-
-    to_array([1, 2, 3])            →  array([1., 2., 3.], dtype=float32)
-    to_array(np.array([1, 2, 3]))  →  array([1, 2, 3])                     int64, as it was
-    """
-    ### BEGIN SOLUTION
-    array = np.array(data)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"a tensor holds numbers, not {data!r}")
-    if dtype is None:
-        dtype = array.dtype if isinstance(data, (np.ndarray, np.generic, Tensor)) else np.float32
-    return array.astype(dtype, copy=False)
-    ### END SOLUTION
-
-# %% [markdown]
-# ### The class
-#
-# Here is the whole class. It is given, and worth reading once from top to bottom, because almost nothing happens in it: it
-# holds `data`, and nearly every method hands its work to a function *outside* the class. Those functions are your exercises.
+# Here is the whole class. It is given, and you need not understand all of it now; skim it once from top to bottom. Almost nothing happens in it: it holds `data`, and nearly
+# every method hands its work to a function *outside* the class. `x + y` calls `add(x, y)`, `x.sum()` calls `reduce_sum(x)`, and a new tensor gets its numbers from `to_array`.
+# Those functions do not exist yet. They are your exercises.
 #
 # Three things in it are for later. `requires_grad` says "this one should learn", `grad` is where its gradient will lie,
 # and `engine` is the note-taker at the door. The engine we begin with hears everything and remembers nothing.
@@ -215,6 +172,50 @@ def without_tensors(key):
     if isinstance(key, tuple):
         return tuple(without_tensors(part) for part in key)
     return key.data if isinstance(key, Tensor) else key
+
+# %% [markdown]
+# ## 1 · What a tensor holds
+#
+# A tensor keeps its numbers in `data`, a NumPy array. An array has a **shape** (how many numbers along each axis) and a **dtype**
+# (what kind of number). Which dtype should a new tensor have?
+#
+# Networks compute in `float32`: 4 bytes a number, half of `float64`, and twice as fast; seven digits are plenty for learning. But
+# some numbers are not quantities. The class of an image, the number of a word, are *labels*, and stay integers. And now and then we
+# want `float64`, to check a calculation very exactly. So the rule asks who brings the numbers:
+#
+# | you give | you get | because |
+# |---|---|---|
+# | a Python number or a list | `float32` | you typed numbers to compute with; even `[1, 2, 3]` |
+# | a NumPy array, a NumPy scalar, a tensor | the dtype it has | somebody chose it on purpose |
+# | anything, with `dtype=…` | that dtype | you said so |
+# | text, `None`, … | `TypeError` | a tensor holds numbers (or True and False) |
+#
+# **By hand.** `[[1, 2, 3], [4, 5, 6]]` is two rows of three: shape `(2, 3)`, and as a list it becomes float32, so it takes
+# 6 × 4 = 24 bytes. `np.array([7, 2, 1])` holds NumPy's usual int64, and stays int64: 3 × 8 = 24 bytes.
+#
+# To tell numbers from other things, look at the array's `dtype.kind`, one letter: `"f"` float, `"i"` integer,
+# `"u"` unsigned integer, `"b"` boolean; text has `"U"`, and everything NumPy does not understand `"O"` (object).
+
+# %% tags=["exercise:tensor-data"]
+#| export
+def to_array(data, dtype=None):
+    """The numbers of a new tensor: a NumPy array of the shape of `data`, and its own copy.
+
+    data: a number, a list (of lists …), a NumPy array or scalar (np.generic is the type of every scalar), or a Tensor.
+    dtype: if given, the array gets this dtype. If not, the rule above decides.
+    Raises TypeError if `data` holds anything but numbers and booleans.
+
+    to_array([1, 2, 3])            →  array([1., 2., 3.], dtype=float32)
+    to_array(np.array([1, 2, 3]))  →  array([1, 2, 3])                     int64, as it was
+    """
+    ### BEGIN SOLUTION
+    array = np.array(data)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"a tensor holds numbers, not {data!r}")
+    if dtype is None:
+        dtype = array.dtype if isinstance(data, (np.ndarray, np.generic, Tensor)) else np.float32
+    return array.astype(dtype, copy=False)
+    ### END SOLUTION
 
 # %%
 # %check tensor-data

@@ -103,7 +103,11 @@ def _import(module: str, names: Sequence[str]) -> str:
     if not names:
         return f"from . import {module}\n"
     line = f"from .{module} import {', '.join(names)}\n"
-    return line if len(line) <= LINE_LENGTH else f"from .{module} import (\n" + "".join(f"    {n},\n" for n in names) + ")\n"
+    return (
+        line
+        if len(line) <= LINE_LENGTH
+        else f"from .{module} import (\n" + "".join(f"    {n},\n" for n in names) + ")\n"
+    )
 
 
 def _split(cell: Mapping[str, Any]) -> tuple[int, str] | None:

@@ -25,9 +25,7 @@ def bring_up_to(folder: Path, sources: Mapping[str, bytes], manifest: Path, back
     written = _read(manifest)
     kept = []
     for path in sorted(folder.iterdir()):
-        if path.name in OWN_CONTENT or _content(path) == sources.get(path.name):
-            continue
-        if path.name not in sources or not _is_ours(path, written):
+        if path.name not in OWN_CONTENT and not _belongs(path, sources, written):
             kept.append(backups.move(path))
     for name, content in sources.items():
         if _content(folder / name) != content:
@@ -45,9 +43,12 @@ def is_foreign(folder: Path, header: str) -> bool:
     return not (_content(folder / "__init__.py") or b"").startswith(header.encode())
 
 
-def _is_ours(path: Path, written: Mapping[str, str]) -> bool:
+def _belongs(path: Path, sources: Mapping[str, bytes], written: Mapping[str, str]) -> bool:
+    """Whether a file has one of the names, and holds what it should or what was written here before."""
     content = _content(path)
-    return content is not None and _sha(content) == written.get(path.name)
+    if path.name not in sources or content is None:
+        return False
+    return content == sources[path.name] or _sha(content) == written.get(path.name)
 
 
 def _content(path: Path) -> bytes | None:

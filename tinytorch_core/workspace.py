@@ -145,6 +145,7 @@ class Workspace:
     def backup(self, path: Path) -> Path:
         """Keep a copy of a file in `.tinytorch/backups/`, under its name and the time, and say where."""
         with _explained(f"{path} can't be backed up"):
+            self._make_folders()
             return self.backups.copy(self._own(path))
 
     def reset(self, module: Module) -> Path | None:
@@ -168,6 +169,7 @@ class Workspace:
             mended, done = repair.repair(repair.parse(self.read_notebook(path)), template)
             if not done:
                 return path, None, []
+            self._make_folders()
             backup = self.backups.copy(path)
             files.write_atomic(path, repair.to_bytes(mended))
         return path, backup, done

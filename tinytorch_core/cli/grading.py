@@ -17,6 +17,8 @@ from tinytorch_core.cli.live import Live
 from tinytorch_core.grader.client import Grader, OnEvent
 from tinytorch_core.report import Report, Stages
 
+ASK_AGAIN_SECONDS = 0.2
+
 Work = Callable[..., Awaitable[Report]]
 """Called with the grader, `attempt` and `on_event`."""
 
@@ -65,16 +67,25 @@ async def _graded(grader: Grader, work: Work, on_event: OnEvent) -> Report:
 def _cancelled_by_interrupt(grader: Grader, attempt: str) -> Iterator[None]:
     """The first Ctrl-C asks the grader to stop, so that a Report still comes; a second one ends the process."""
     loop = asyncio.get_running_loop()
-    tasks = []
+    asking: list[asyncio.Task[None]] = []
 
     def interrupt() -> None:
         loop.remove_signal_handler(signal.SIGINT)
-        tasks.append(loop.create_task(grader.cancel(attempt)))
+        asking.append(loop.create_task(_insist(grader, attempt)))
 
     with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends the process, and the worker with it
         loop.add_signal_handler(signal.SIGINT, interrupt)
     try:
         yield
     finally:
+        for task in asking:
+            task.cancel()
         with contextlib.suppress(NotImplementedError):
             loop.remove_signal_handler(signal.SIGINT)
+
+
+async def _insist(grader: Grader, attempt: str) -> None:
+    """Ask until it has stopped: the worker may not have heard of this attempt yet."""
+    while True:
+        await grader.cancel(attempt)
+        await asyncio.sleep(ASK_AGAIN_SECONDS)

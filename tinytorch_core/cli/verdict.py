@@ -15,8 +15,10 @@ TRACEBACK_LINES = 12
 def verdict(report: Report) -> RenderableType:
     word = report.verdict or report.state
     head = Text.assemble((f"{report.module} {word}", f"bold {STYLES.get(word, '')}"), f"  in {report.seconds:.2f} s")
-    unwritten = _unwritten(report)
     parts: list[RenderableType] = [head, Text(report.message)]
+    if word in ("cancelled", "interrupted"):  # what the checks did until then says nothing
+        return Group(*parts)
+    unwritten = _unwritten(report)
     if report.cell_failure:
         parts += _cell_failure(report.cell_failure, unwritten)
     for stage in report.stages:

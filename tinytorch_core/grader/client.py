@@ -18,6 +18,7 @@ from tinytorch_core.grader.job import GradeJob, Limits, RunJob
 from tinytorch_core.grader.messages import (
     MAX_LINE,
     SILENCE_SECONDS,
+    START_SECONDS,
     Cancel,
     Done,
     Event,
@@ -84,7 +85,9 @@ class Grader:
     @property
     def is_warm(self) -> bool:
         """True while kernels stand ready, so that a verdict takes no longer than the work."""
-        return self._warm.is_set() and not self._problem and self._process is not None and self._process.returncode is None
+        return (
+            self._warm.is_set() and not self._problem and self._process is not None and self._process.returncode is None
+        )
 
     async def grade(self, job: GradeJob, on_event: OnEvent = _ignore) -> Report:
         """Run one job. Always ends with a Report: a worker that dies gives the verdict `interrupted`."""
@@ -138,6 +141,15 @@ class Grader:
         await self._process.stdin.drain()
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
+        """Pass on what the worker says, until it is gone."""
+        listening = asyncio.ensure_future(self._listen(process))
+        await process.wait()
+        await asyncio.wait([listening], timeout=1)  # what it said last may still be on its way
+        listening.cancel()
+        if process is self._process or self._process is None:
+            self._fail(f"its process ended with code {process.returncode}")
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
         decode = msgspec.json.Decoder(FromWorker).decode
         assert process.stdout is not None
         try:
@@ -147,8 +159,6 @@ class Grader:
         except (msgspec.MsgspecError, ValueError) as error:
             self._kill(process)
             self._fail(f"its worker sent something unreadable: {error}")
-        await process.wait()
-        self._fail(f"its process ended with code {process.returncode}")
 
     def _take(self, message: FromWorker) -> None:
         if isinstance(message, Ready):
@@ -174,7 +184,7 @@ class Grader:
         """Kill a worker that has fallen silent."""
         while process.returncode is None:
             await asyncio.sleep(1)
-            if time.monotonic() - self._heard > SILENCE_SECONDS:
+            if time.monotonic() - self._heard > (SILENCE_SECONDS if self._worker else START_SECONDS):
                 self._kill(process)
 
     def _kill(self, process: asyncio.subprocess.Process) -> None:

@@ -13,23 +13,43 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 
 SCRATCH = "TINYTORCH_SCRATCH"
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def main() -> int:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    for name in (signal.SIGINT, signal.SIGTERM):  # the worker ends when its stdin does; until then somebody has to clean up
-        signal.signal(name, signal.SIG_IGN)
+    for name in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # the worker ends when its stdin does; until then somebody has to clean up
+        signal.signal(name, _stay)  # not SIG_IGN, which the student's own processes would inherit
     scratch = tempfile.mkdtemp(prefix="tinytorch-")
     command = [sys.executable, "-I", "-m", "tinytorch_core.grader.worker"]
-    worker = subprocess.Popen(command, env={**os.environ, SCRATCH: scratch})
+    worker = subprocess.Popen(
+        command,
+        env={**os.environ, SCRATCH: scratch},
+        preexec_fn=partial(_die_with, os.getpid()) if os.name == "posix" else None,
+    )
     code = worker.wait()
     sweep()
     shutil.rmtree(scratch, ignore_errors=True)
     return code
+
+
+def _stay(number: int, frame: object) -> None:
+    """Take note of nothing."""
+
+
+def _die_with(parent: int) -> None:
+    """In the new process, before it becomes the worker: end when the guard does (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the line above
+        os._exit(1)
 
 
 def sweep() -> None:

@@ -201,7 +201,9 @@ class Pool:
         for kernel in kernels:
             if kernel.client is not None:
                 kernel.client.stop_channels()
-            kernel.manager.cleanup_connection_file()
+            if kernel.manager.provisioner:
+                await kernel.manager.provisioner.wait()  # its last thread may still be ending
+            await kernel.manager.cleanup_resources()
             await asyncio.to_thread(shutil.rmtree, kernel.folder, True)
 
     def _sweep(self) -> None:

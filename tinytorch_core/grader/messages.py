@@ -9,8 +9,9 @@ from tinytorch_core.report import Progress, Report
 
 MAX_LINE = 256 * 1024 * 1024
 HEARTBEAT_SECONDS = 1.0
+START_SECONDS = 120.0
 SILENCE_SECONDS = 10.0
-"""A worker that says nothing for so long is stuck: its client kills it and starts another."""
+"""A worker that says nothing for so long is stuck: its client kills it and starts another. Its start may take longer."""
 
 
 class Start(msgspec.Struct, tag=True):

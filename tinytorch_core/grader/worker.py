@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -19,8 +18,8 @@ from msgspec.structs import replace
 from tinytorch_core.catalogue import Course, load
 from tinytorch_core.errors import TinyTorchError
 from tinytorch_core.grader import isolation
-from tinytorch_core.grader.guard import SCRATCH
 from tinytorch_core.grader.grade import grade, run_historical
+from tinytorch_core.grader.guard import SCRATCH
 from tinytorch_core.grader.kernels import Pool
 from tinytorch_core.grader.messages import (
     HEARTBEAT_SECONDS,
@@ -39,7 +38,7 @@ from tinytorch_core.grader.messages import (
 from tinytorch_core.grader.run import Run
 from tinytorch_core.report import Report
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 
 
 class Worker:
@@ -117,7 +116,6 @@ def _protect() -> None:
     """Be unreadable to other processes of the same user, and the parent of every orphan that a kernel leaves behind."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         libc.prctl(PR_SET_DUMPABLE, 0)
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
 

@@ -22,6 +22,7 @@ from tinytorch_core.grader.client import Grader
 from tinytorch_core.report import CheckResult, Progress, Report, Stage
 from tinytorch_core.studying import Study
 
+ASK_AGAIN_SECONDS = 0.2
 KEPT = 32
 """Finished reports kept in memory: those of `check` are not in the store."""
 
@@ -133,8 +134,6 @@ class GradingService:
 
     def _follow(self, run: Run, step: Progress) -> None:
         """Keep the partial Report up to date and pass the step on. The verdict waits until it is recorded."""
-        if run.cancelled:  # asked before the worker knew of this attempt
-            self._background(self.grader.cancel(step.attempt))
         if step.kind not in ("queued", "verdict"):
             run.report = advanced(run.report, step)
             self._tell(run, step)
@@ -173,12 +172,20 @@ class GradingService:
         if run is None:
             await self.report(attempt, study)
             return False
-        run.cancelled = True
+        again, run.cancelled = run.cancelled, True
+        if again:
+            return True
         if run.has_turn:
-            await self.grader.cancel(attempt)
+            self._background(self._insist(attempt))
         else:
             run.task.cancel()
         return True
+
+    async def _insist(self, attempt: str) -> None:
+        """Ask until it has stopped: the worker may not have heard of this attempt yet."""
+        while attempt in self._runs:
+            await self.grader.cancel(attempt)
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def close(self) -> None:
         """End everything. What was running is found interrupted at the next start."""

@@ -11,9 +11,7 @@ import { aCheck, aCourse, aModule, aReport, perceptron } from './fake';
 const execute = vi.fn();
 
 function show(run: IRun, course = aCourse()): void {
-  render(
-    <Run run={run} module={course.modules[1]} course={course} celebrate execute={execute} />
-  );
+  render(<Run run={run} module={course.modules[1]} course={course} celebrate execute={execute} />);
 }
 
 function finished(options: Partial<Report>): IRun {
@@ -129,7 +127,12 @@ describe('the report', () => {
   });
 
   it('points to another module that is to blame', () => {
-    const blame = { module: '01_setup', exercise: 'setup-add', cell: null, message: 'It returns None.' };
+    const blame = {
+      module: '01_setup',
+      exercise: 'setup-add',
+      cell: null,
+      message: 'It returns None.'
+    };
     show(finished({ verdict: 'failed', blame }));
     expect(screen.getByTestId('tinytorch-blame').textContent).toContain('Look first at Setup.');
     fireEvent.click(screen.getByRole('button', { name: 'Show the cell' }));

@@ -24,7 +24,10 @@ describe('the notification', () => {
     const unlocked = { modules: [], historical: ['perceptron_1957'], milestones: ['build'] };
     server.answers[COMPLETE] = aReport({ unlocked });
     const run = model.complete('02_tensor');
-    expect(only()).toMatchObject({ type: 'in-progress', message: '02 Tensor. Saving the notebook…' });
+    expect(only()).toMatchObject({
+      type: 'in-progress',
+      message: '02 Tensor. Saving the notebook…'
+    });
     await run;
     expect(only()).toMatchObject({ type: 'success', message: '02 Tensor is complete.' });
     const [action] = only().options.actions ?? [];
@@ -60,14 +63,19 @@ describe('the launcher card', () => {
   it('is renewed when the next step changes, and only then', async () => {
     const server = new FakeServer();
     const dispose = vi.fn();
-    const add = vi.fn((_: ILauncher.IItemOptions) => ({ dispose, isDisposed: false }));
+    const add = vi.fn<ILauncher['add']>(() => ({ dispose, isDisposed: false }));
     const model = server.model();
     addLauncherCard({ add }, model);
     await model.refresh();
     await model.refresh();
     expect(add).toHaveBeenCalledTimes(1);
     expect(add.mock.calls[0][0]).toMatchObject({ command: CommandIDs.openNext });
-    const next = { kind: 'module' as const, id: '03_layers', title: 'Layers', text: 'Continue with 03 Layers' };
+    const next = {
+      kind: 'module' as const,
+      id: '03_layers',
+      title: 'Layers',
+      text: 'Continue with 03 Layers'
+    };
     server.answers['GET course'] = aCourse({ next });
     await model.refresh();
     expect(add).toHaveBeenCalledTimes(2);

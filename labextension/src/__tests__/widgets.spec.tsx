@@ -19,7 +19,11 @@ describe('CheckResult', () => {
 
   it('says what passed', () => {
     const checks = [aCheck()];
-    render(<CheckResult result={{ ...result, passed: true, checks, message: 'Add: all 1 checks pass.' }} />);
+    render(
+      <CheckResult
+        result={{ ...result, passed: true, checks, message: 'Add: all 1 checks pass.' }}
+      />
+    );
     expect(screen.getByRole('status').textContent).toBe('Add: all 1 checks pass.');
     expect(screen.getByTestId('tinytorch-result-tensor-add').dataset.outcome).toBe('passed');
   });
@@ -33,7 +37,11 @@ describe('CheckResult', () => {
 
   it('does not call code wrong that is not there', () => {
     const checks = [aCheck({ outcome: 'not_attempted', message: 'x' })];
-    render(<CheckResult result={{ ...result, passed: false, checks, message: 'Add: not written yet.' }} />);
+    render(
+      <CheckResult
+        result={{ ...result, passed: false, checks, message: 'Add: not written yet.' }}
+      />
+    );
     expect(screen.getByTestId('tinytorch-result-tensor-add').dataset.outcome).toBe('not_attempted');
     expect(screen.queryByRole('list')).toBeNull();
   });
@@ -50,7 +58,9 @@ describe('CompleteModule', () => {
     await model.complete('02_tensor');
     rerender(element());
     expect(screen.getByTestId('tinytorch-live')).toBeTruthy();
-    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Checking…' }).disabled).toBe(true);
+    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Checking…' }).disabled).toBe(
+      true
+    );
     model.dispose();
   });
 
@@ -58,7 +68,9 @@ describe('CompleteModule', () => {
     const server = new FakeServer();
     server.answers['GET course'] = aCourse({ modules: [aModule(2, { state: 'locked' })] });
     const model = await aModel(server);
-    render(<CompleteModule model={model} module="02_tensor" onComplete={vi.fn()} execute={vi.fn()} />);
+    render(
+      <CompleteModule model={model} module="02_tensor" onComplete={vi.fn()} execute={vi.fn()} />
+    );
     expect(screen.getByText('Tensor is still locked.')).toBeTruthy();
   });
 });

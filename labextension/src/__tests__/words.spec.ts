@@ -11,8 +11,14 @@ const stages = (...outcomes: ('passed' | 'failed' | 'not_attempted')[]) => [
 describe('verdictLine', () => {
   it.each([
     [aReport({ stages: stages('passed') }), 'Passed: 1 check in 0.2 s'],
-    [aReport({ verdict: 'failed', stages: stages('passed', 'failed') }), 'Not yet: 1 of 2 checks pass'],
-    [aReport({ verdict: 'failed', stages: stages('not_attempted') }), 'Not yet: 1 check waiting for code'],
+    [
+      aReport({ verdict: 'failed', stages: stages('passed', 'failed') }),
+      'Not yet: 1 of 2 checks pass'
+    ],
+    [
+      aReport({ verdict: 'failed', stages: stages('not_attempted') }),
+      'Not yet: 1 check waiting for code'
+    ],
     [aReport({ verdict: 'error', stages: stages('passed') }), 'Could not be judged'],
     [aReport({ verdict: 'cancelled' }), 'Cancelled: nothing was recorded'],
     [aReport({ verdict: 'interrupted' }), 'Interrupted before the verdict']
@@ -20,7 +26,9 @@ describe('verdictLine', () => {
 
   it('names the cell that stopped, counted as people count', () => {
     const cell_failure = { index: 4, id: 'x', error: 'E', message: '', traceback: '', hint: '' };
-    expect(verdictLine(aReport({ verdict: 'failed', cell_failure }))).toBe('Not yet: cell 5 stopped');
+    expect(verdictLine(aReport({ verdict: 'failed', cell_failure }))).toBe(
+      'Not yet: cell 5 stopped'
+    );
   });
 });
 

@@ -1,6 +1,7 @@
 import * as React from 'react';
 import { outcomeWords } from '../words';
 import { StateIcon } from './icon';
+import { Prose } from './prose';
 
 /** One check as it is shown: from a report, or from `%check` in the notebook. */
 export interface IShownCheck {
@@ -89,7 +90,9 @@ export function Hint({ text }: { text: string }): JSX.Element {
   return (
     <details className="jp-TinyTorch-hint">
       <summary>Hint</summary>
-      <p>{text}</p>
+      <p>
+        <Prose text={text} />
+      </p>
     </details>
   );
 }

@@ -5,6 +5,7 @@ import { CommandIDs } from '../tokens';
 import { allChecks, count, stageTitle } from '../words';
 import { Check, Hint, Message } from './check';
 import { StateIcon } from './icon';
+import { Prose } from './prose';
 import { Unlocked } from './unlocked';
 
 export namespace Report {
@@ -25,7 +26,11 @@ export function Report({ report, course, execute }: Report.IProps): JSX.Element 
       data-testid="tinytorch-report"
       data-verdict={report.verdict}
     >
-      {report.message && <p className="jp-TinyTorch-text">{report.message}</p>}
+      {report.message && (
+        <p className="jp-TinyTorch-text">
+          <Prose text={report.message} />
+        </p>
+      )}
       <Failure report={report} reveal={reveal} />
       <Blame report={report} course={course} reveal={reveal} />
       {report.stages.map(stage => (
@@ -82,7 +87,7 @@ function Blame({ report, course, reveal }: IPart): JSX.Element | null {
   const module = course?.modules.find(m => m.id === blame.module);
   return (
     <p className="jp-TinyTorch-text" data-testid="tinytorch-blame">
-      <strong>Look first at {module?.title ?? blame.module}.</strong> {blame.message}{' '}
+      <strong>Look first at {module?.title ?? blame.module}.</strong> <Prose text={blame.message} />{' '}
       <button
         type="button"
         className="jp-TinyTorch-link"

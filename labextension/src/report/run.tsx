@@ -6,6 +6,7 @@ import { CommandIDs } from '../tokens';
 import { isActive, isTriumph, liveLine, verdictLine } from '../words';
 import { Drawing, StateIcon } from './icon';
 import { Live } from './live';
+import { Prose } from './prose';
 import { Report } from './report';
 
 export namespace Run {
@@ -27,7 +28,11 @@ export function Run({ run, module, course, celebrate, execute }: Run.IProps): JS
       {isActive(run) && (
         <Live run={run} onCancel={() => execute(CommandIDs.cancel, { module: run.module })} />
       )}
-      {run.error && <p className="jp-TinyTorch-text">{run.error}</p>}
+      {run.error && (
+        <p className="jp-TinyTorch-text">
+          <Prose text={run.error} />
+        </p>
+      )}
       {triumph && <Triumph key={run.serial} module={module} />}
       {run.report && <Report report={run.report} course={course} execute={execute} />}
     </div>

@@ -1,6 +1,7 @@
 import * as React from 'react';
 import { tinytorchIcon } from '../icons';
 import { Drawing } from '../report/icon';
+import { Prose } from '../report/prose';
 import type { Execute, IProblem } from '../tokens';
 import { CommandIDs } from '../tokens';
 
@@ -59,7 +60,9 @@ export namespace ProblemCard {
 export function ProblemCard({ problem, onRetry }: ProblemCard.IProps): JSX.Element {
   return (
     <Card title={TITLES[problem.kind]} testid="tinytorch-problem" alert>
-      <p>{problem.message}</p>
+      <p>
+        <Prose text={problem.message} />
+      </p>
       <button type="button" className="jp-TinyTorch-button jp-mod-wide" onClick={onRetry}>
         Try again
       </button>

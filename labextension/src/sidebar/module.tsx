@@ -39,10 +39,11 @@ export function ModuleRow(props: ModuleRow.IProps): JSX.Element {
           className="jp-TinyTorch-name"
           aria-expanded={selected}
           aria-controls={details}
+          aria-label={`${label(module)}, ${words}`}
           title={module.capability}
           onClick={() => onSelect(selected ? null : module.id)}
         >
-          <StateIcon state={icon} words={words} />
+          <StateIcon state={icon} />
           <span className="jp-TinyTorch-number">{String(module.number).padStart(2, '0')}</span>
           <span className="jp-TinyTorch-title">{module.title}</span>
           {note && <span className="jp-TinyTorch-note">{note}</span>}
@@ -75,17 +76,19 @@ interface IAppearance {
 
 function appearance(module: ModuleView, next: boolean, run: IRun | null): IAppearance {
   if (module.state === 'checking' || isActive(run)) {
-    return { icon: 'checking', words: 'Being checked', note: 'checking' };
+    return { icon: 'checking', words: 'being checked', note: 'checking' };
   }
   if (module.coming) {
-    return { icon: 'coming', words: 'Still to come', note: 'coming' };
+    return { icon: 'coming', words: 'still to come', note: 'coming' };
   }
   switch (module.state) {
     case 'complete':
-      return { icon: 'complete', words: 'Complete', note: module.edited ? 'edited' : '' };
+      return module.edited
+        ? { icon: 'complete', words: 'complete, edited since it passed', note: 'edited' }
+        : { icon: 'complete', words: 'complete', note: '' };
     case 'available':
-      return { icon: next ? 'current' : 'available', words: next ? 'Next' : 'Open', note: '' };
+      return { icon: next ? 'current' : 'available', words: next ? 'next' : 'open', note: '' };
     default:
-      return { icon: 'locked', words: 'Locked', note: '' };
+      return { icon: 'locked', words: 'locked', note: '' };
   }
 }

@@ -35,14 +35,14 @@ test('axe finds nothing serious in the sidebar, in three themes', async ({ page,
   await start.getByRole('button', { name: 'Start the course' }).click();
   await student.atNotebook('notebooks/01_setup.ipynb');
   await student.solve('01_setup', ['unlucky = 1 / 0']);
-  await (await student.unfolded('01_setup')).getByTestId('tinytorch-complete-01_setup').click();
+  await student.complete(await student.completeButton('01_setup'));
   await expect(
     (await student.verdict('01_setup')).getByTestId('tinytorch-cell-failure')
   ).toBeVisible();
   expect(await violations(page), 'course with a report').toEqual([]);
 
   await student.solve('01_setup');
-  await (await student.unfolded('01_setup')).getByTestId('tinytorch-complete-01_setup').click();
+  await student.complete(await student.completeButton('01_setup'));
   await expect((await student.verdict('01_setup')).getByTestId('tinytorch-unlocked')).toBeVisible();
   expect(await violations(page), 'a completed module').toEqual([]);
 });

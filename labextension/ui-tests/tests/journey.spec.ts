@@ -8,6 +8,9 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
   const student = new Student(page, lab);
   const { sidebar, notebook } = student;
   const progress = sidebar.getByTestId('tinytorch-progress');
+  const toolbarButton = notebook
+    .locator('.jp-NotebookPanel-toolbar')
+    .getByRole('button', { name: 'Complete module' });
   const next = sidebar.getByTestId('tinytorch-next');
   const picture = async (name: string): Promise<void> => {
     if (process.env.TINYTORCH_SCREENSHOTS) {
@@ -48,10 +51,10 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
   });
 
   await test.step('the sidebar reports it too, beside what is not written yet', async () => {
-    await notebook.getByRole('button', { name: 'Complete module' }).first().click();
+    await student.complete(toolbarButton);
     const run = await student.verdict('01_setup');
     await expect(run.getByTestId('tinytorch-report')).toHaveAttribute('data-verdict', 'failed');
-    await expect(run.getByTestId('tinytorch-not-written').getByRole('button')).toHaveCount(4);
+    await expect(run.getByTestId('tinytorch-not-written')).toContainText('The stopwatch');
     const wrong = run.locator('[data-outcome="failed"]').first();
     await expect(wrong).toContainText(/expected/);
     await student.cell('# 01');
@@ -77,7 +80,7 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
 
   await test.step('01 Setup is completed from the toolbar', async () => {
     await student.solve('01_setup');
-    await notebook.getByRole('button', { name: 'Complete module' }).first().click();
+    await student.complete(toolbarButton);
     const run = await passed('01_setup');
     await expect(progress).toHaveText('1 / 14');
     await run.getByRole('button', { name: 'Open 02 Tensor' }).click();
@@ -86,9 +89,10 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
 
   await test.step('02 Tensor is completed from the sidebar, across a reload of the page', async () => {
     await student.solve('02_tensor', ['import time\ntime.sleep(8)']);
-    const row = await student.unfolded('02_tensor');
-    await row.getByTestId('tinytorch-complete-02_tensor').click();
-    await expect(row.getByTestId('tinytorch-live')).toContainText(/cell \d+ of \d+/);
+    await student.complete(await student.completeButton('02_tensor'));
+    await expect(student.module('02_tensor').getByTestId('tinytorch-live')).toContainText(
+      /cell \d+ of \d+/
+    );
     await page.reload();
     await page.locator('#jupyterlab-splash').waitFor({ state: 'detached' });
     await student.showSidebar();
@@ -104,7 +108,7 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
     await student.solve('03_activations');
     await student.run(await student.cell('CompleteModule()'));
     const widget = notebook.getByTestId('tinytorch-widget-03_activations');
-    await widget.getByRole('button', { name: 'Complete module' }).click();
+    await student.complete(widget.getByRole('button', { name: 'Complete module' }));
     await expect(widget.getByTestId('tinytorch-status')).toContainText('Passed', {
       timeout: 90_000
     });
@@ -120,12 +124,10 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
     );
     await student.solve('04_layers');
     await page.keyboard.press('Control+Shift+C');
-    await page
-      .getByRole('dialog')
-      .or(page.locator('.lm-CommandPalette'))
-      .getByRole('searchbox')
-      .fill('Complete module');
-    await page.locator('.lm-CommandPalette-item', { hasText: 'Complete module' }).first().click();
+    await page.locator('.lm-CommandPalette-input').fill('Complete module');
+    await student.complete(
+      page.locator('.lm-CommandPalette-item', { hasText: 'Complete module' }).first()
+    );
     await passed('04_layers');
     await expect(progress).toHaveText('4 / 14');
     await expect(sidebar.getByTestId('tinytorch-badge-build')).toHaveAttribute(

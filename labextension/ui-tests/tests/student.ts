@@ -5,7 +5,11 @@ import { expect, type ILab, type Locator, type Page } from './lab';
 
 /** Enough of JupyterLab's application for the tests; `expose_app_in_browser` puts it on the window. */
 interface IApp {
-  commands: { execute(id: string, args?: object): Promise<unknown>; hasCommand(id: string): boolean };
+  commands: {
+    execute(id: string, args?: object): Promise<unknown>;
+    hasCommand(id: string): boolean;
+  };
+  restored: Promise<void>;
   shell: { currentWidget: any };
 }
 declare global {
@@ -28,8 +32,13 @@ export class Student {
   readonly notebook: Locator;
 
   async showSidebar(): Promise<void> {
-    await this.page.waitForFunction(() => window.jupyterapp?.commands.hasCommand('tinytorch:show-sidebar'));
-    await this.page.evaluate(() => window.jupyterapp.commands.execute('tinytorch:show-sidebar'));
+    await this.page.waitForFunction(() =>
+      window.jupyterapp?.commands.hasCommand('tinytorch:show-sidebar')
+    );
+    await this.page.evaluate(async () => {
+      await window.jupyterapp.restored; // which would put the layout of before over ours
+      await window.jupyterapp.commands.execute('tinytorch:show-sidebar');
+    });
     await expect(this.sidebar).toBeVisible();
   }
 
@@ -98,6 +107,20 @@ export class Student {
         await context.revert();
       }
     }, path);
+  }
+
+  /** Presses a "Complete module", wherever it is; the grading has begun when this returns. */
+  async complete(button: Locator): Promise<void> {
+    const begun = this.page.waitForResponse(
+      answer => answer.request().method() === 'POST' && answer.url().includes('/complete')
+    );
+    await button.click();
+    expect((await begun).status()).toBe(202);
+  }
+
+  /** The button in the sidebar, for `complete`. */
+  async completeButton(module: string): Promise<Locator> {
+    return (await this.unfolded(module)).getByTestId(`tinytorch-complete-${module}`);
   }
 
   /** How the newest grading of this module ended, in the sidebar. */

@@ -23,7 +23,7 @@ test.describe('when the student’s code goes wrong', () => {
   });
 
   const complete = async (): Promise<void> =>
-    (await student.unfolded('01_setup')).getByTestId('tinytorch-complete-01_setup').click();
+    student.complete(await student.completeButton('01_setup'));
 
   test('a never-ending loop can be cancelled', async () => {
     await student.solve('01_setup', [LOOP]);

@@ -84,7 +84,7 @@ def course() -> Course:
 @pytest.fixture
 def grader(monkeypatch: pytest.MonkeyPatch) -> FakeGrader:
     fake = FakeGrader()
-    monkeypatch.setattr(Settings, "grader", lambda settings: fake)
+    monkeypatch.setattr(Settings, "grader", lambda settings, pool=0: fake)
     return fake
 
 

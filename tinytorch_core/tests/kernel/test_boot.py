@@ -34,7 +34,9 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def kernel(background, pool):
-    kernel = background.run(pool.take("cells"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINYTORCH_TEST_SECRET", "the server's own")
+        kernel = background.run(pool.take("cells"))
     yield kernel
     background.run(pool.discard(kernel))
 
@@ -42,7 +44,6 @@ def kernel(background, pool):
 @pytest.fixture(scope="module")
 def told(background, kernel):
     """What a cell finds out about the kernel that it runs in."""
-    os.environ["TINYTORCH_TEST_SECRET"] = "of the server"  # noqa: S105 a name that no kernel may see
     (printed,), failure = background.run(run_cells(kernel, ASK))
     assert failure is None
     return json.loads(printed)

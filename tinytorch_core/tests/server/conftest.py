@@ -72,7 +72,8 @@ class FakeGrader:
         )
 
     async def cancel(self, attempt: str) -> None:
-        self._cancelled[attempt].set()
+        if attempt in self._cancelled:
+            self._cancelled[attempt].set()
 
     async def close(self) -> None:
         self.closed = True

@@ -1,0 +1,1 @@
+"""The grader room: one notebook, judged."""
