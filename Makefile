@@ -8,7 +8,7 @@ ARGS     ?=
 CHROMIUM ?=
 
 UI_TESTS := labextension/ui-tests
-EXTENSION_SOURCES := $(shell find labextension/src labextension/style labextension/schema 2>/dev/null)
+EXTENSION_SOURCES := $(shell find labextension/src labextension/style labextension/schema -name __tests__ -prune -o -print 2>/dev/null)
 EXTENSION_CONFIG := $(wildcard tsconfig.json labextension/tsconfig.json labextension/install.json)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -35,8 +35,8 @@ endif
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
-lab: setup ## start JupyterLab on a workspace (DIR=folder PORT=number ARGS="--no-browser …")
-	@.venv/bin/tito lab "$(DIR)" $(if $(PORT),--port $(PORT)) $(ARGS)
+lab: setup ## start JupyterLab on a workspace (DIR=folder PORT=number ARGS="--no-browser …", which JupyterLab gets)
+	@.venv/bin/tito lab "$(DIR)" $(if $(PORT),--port $(PORT)) -- $(ARGS)
 
 setup: .stamps/build ## install and build everything, start nothing
 

@@ -3,7 +3,7 @@
 #
 # **Every framework starts with knowing the machine it runs on.**
 #
-# In this course you build a deep-learning framework, from an empty package to a transformer that writes like Jane Austen. Nothing in it will be
+# In this course you build a deep-learning framework, from an empty package to a transformer that has read Jane Austen and writes a little like her. Nothing in it will be
 # a black box, because every line of it will be yours. On the way you repeat some history with it: the perceptron of 1957, the problem that
 # stopped it, the networks that learned to read digits, and to see, and to write.
 #

@@ -242,10 +242,10 @@ photo, labels, photo.shape, labels.dtype
 # `@operation` written above a `def` turns the function on arrays into a function on tensors. Module 07 gives each operation a second function,
 # `backward`; that place is still empty.
 #
-# Now and then a forward knows something that will be useful on the way back. It then returns a pair `(array, kept)`, and the door hands `kept` to the engine.
+# Now and then a forward knows something that will be useful on the way back. It then returns a tuple `(array, kept)`, and the door hands `kept` to the engine.
 #
-# **The dtype at the door.** NumPy likes to be exact: it computes in float64 as soon as integers meet floats, or are divided. One such
-# number, and the whole network silently runs at half its speed. So the door looks at every *float* result:
+# **The dtype at the door.** NumPy likes to be exact: it computes in float64 as soon as ordinary integers (int64) meet float32, or are divided. One such
+# result, and all that is made of it runs at half the speed, silently. So the door looks at every *float* result:
 #
 # | inputs | NumPy's answer | leaves the door as |
 # |---|---|---|
@@ -258,7 +258,7 @@ photo, labels, photo.shape, labels.dtype
 # **By hand.** `Tensor([1.5])` times `Tensor(np.array([2]))`: the arrays are `[1.5]` in float32 and `[2]` in int64. NumPy multiplies them to
 # `[3.0]`, in float64. Among the inputs only float32 is a float dtype, so the result becomes float32. It is wrapped, the engine is told, and out comes `Tensor([3.])`.
 #
-# What a Python number is must not matter: `x * 0.1` has the dtype of `x`. NumPy sees to that, as long as the number *stays* a Python number. A NumPy
+# **Numbers beside a tensor.** `x * 0.1` should have the dtype of `x`. NumPy sees to that, as long as the number *stays* a Python number. A NumPy
 # scalar such as `np.float64(0.1)` insists on its own dtype, and so `plain_number` makes a Python number of it.
 
 # %% tags=["given:tensor-operation"]
@@ -298,7 +298,8 @@ def no_silent_float64(array, arrays):
     """`array`, in a dtype no wider than what it was made from: the table above.
 
     arrays: the inputs of the operation. Only the NumPy arrays with dtype.kind "f" among them count; others are numbers and lists.
-    A float `array` gets the widest of their dtypes (np.result_type finds it), float32 if there are none. Others stay as they are.
+    A float `array` gets the widest of their dtypes, float32 if there are none. Integers and booleans stay as they are.
+    np.result_type(np.float32, np.float64) finds the widest of as many dtypes as you give it.
 
     no_silent_float64(np.array([0.5]), [np.array([1]), np.array([2])])  →  array([0.5], dtype=float32)
     """
@@ -455,7 +456,7 @@ def negate(a):
 #
 # ```text
 #      (64, 10)          (3, 1)            (8, 1, 5)           (2, 3)
-#          (10)             (4)               (6, 1)              (2)
+#         (10,)            (4,)               (6, 1)             (2,)
 #      ────────          ──────            ─────────           ──────
 #      (64, 10)          (3, 4)            (8, 6, 5)           3 against 2: ValueError
 # ```
@@ -542,7 +543,7 @@ def matmul(a, b):
 # %check tensor-matmul
 
 # %% [markdown]
-# What does your door say when shapes do not fit?
+# What does your door say when shapes do not fit? `run` puts the operation and the shapes in front of NumPy's own words:
 
 # %%
 try:

@@ -15,7 +15,7 @@ import psutil
 from jupyter_core.paths import jupyter_config_path, jupyter_path
 
 from tinytorch_core import __version__
-from tinytorch_core.errors import TinyTorchError
+from tinytorch_core.errors import TinyTorchError, WorkspaceError
 from tinytorch_core.grader import isolation
 from tinytorch_core.studying import Study
 
@@ -152,6 +152,8 @@ def _workspace(find_study: Callable[[], Study]) -> Finding:
         study = find_study()
         study.store.check()
         complete = len(study.store.completed())
+    except WorkspaceError:
+        return Finding(name="workspace", ok=True, found="none here; `tito lab DIR` makes one")
     except TinyTorchError as error:
         return Finding(name="workspace", ok=False, found="not usable", advice=error.message)
     return Finding(name="workspace", ok=True, found=f"{study.workspace.root}, {complete} modules complete")

@@ -58,6 +58,31 @@ export function outcomeWords(outcome: string): string {
   }
 }
 
+/** The notebook stopped where an exercise is not written yet: its checks say so already, and it is no mistake. */
+export function stoppedAtStub(report: Report): boolean {
+  const failure = report.cell_failure;
+  return (
+    failure?.error === 'NotImplementedError' &&
+    allChecks(report).some(
+      c => c.outcome === 'not_attempted' && failure.message.includes(c.exercise)
+    )
+  );
+}
+
+/** Nothing is wrong, something is missing. */
+function isWaiting(report: Report): boolean {
+  const bad = allChecks(report).map(check => check.outcome);
+  const stopped = report.cell_failure !== null && !stoppedAtStub(report);
+  return !stopped && bad.includes('not_attempted') && !bad.includes('failed');
+}
+
+/** Which drawing goes with the verdict. */
+export function verdictState(report: Report): string {
+  return report.verdict === 'failed' && isWaiting(report)
+    ? 'not_attempted'
+    : (report.verdict ?? 'error');
+}
+
 /** The one line that says how it ended. */
 export function verdictLine(report: Report): string {
   const checks = allChecks(report);
@@ -66,11 +91,11 @@ export function verdictLine(report: Report): string {
     case 'passed':
       return `Passed: ${count(checks.length, 'check')} in ${seconds(report.seconds)}`;
     case 'failed':
-      if (report.cell_failure) {
-        return `Not yet: cell ${report.cell_failure.index + 1} stopped`;
-      }
-      if (of('failed') === 0 && of('not_attempted') > 0) {
+      if (isWaiting(report)) {
         return `Not yet: ${count(of('not_attempted'), 'check')} waiting for code`;
+      }
+      if (report.cell_failure && !stoppedAtStub(report)) {
+        return `Not yet: cell ${report.cell_failure.index + 1} stopped`;
       }
       return `Not yet: ${of('passed')} of ${count(checks.length, 'check')} pass`;
     case 'cancelled':
@@ -95,7 +120,7 @@ export function liveLine(run: IRun): string {
     case 'queued':
       return 'Waiting for its turn…';
     default:
-      return run.stage ? `${stageTitle(run.stage)} checks…` : 'Running…';
+      return run.stage ? `${stageTitle(run.stage)} checks…` : 'Running the notebook…';
   }
 }
 

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from tinytorch_core.cli.styles import STYLES
-from tinytorch_core.report import CellFailure, CheckResult, Report, Stage
+from tinytorch_core.report import Blame, CellFailure, CheckResult, Report, Stage
 
 TRACEBACK_LINES = 12
 
@@ -19,6 +19,8 @@ def verdict(report: Report) -> RenderableType:
     if word in ("cancelled", "interrupted"):  # what the checks did until then says nothing
         return Group(*parts)
     unwritten = _unwritten(report)
+    if report.blame:
+        parts += _blame(report.blame, report.module)
     if report.cell_failure:
         parts += _cell_failure(report.cell_failure, unwritten)
     for stage in report.stages:
@@ -26,6 +28,14 @@ def verdict(report: Report) -> RenderableType:
     if unwritten:
         parts.append(Text(f"Not written yet: {', '.join(unwritten)}"))
     return Group(*parts, *_unlocked(report))
+
+
+def _blame(blame: Blame, module: str) -> list[RenderableType]:
+    """Where to look first; of use if that is another module, where the checks below do not point."""
+    if blame.module == module and not blame.message:
+        return []
+    where = ", ".join(filter(None, (blame.module, blame.exercise)))
+    return [Text.assemble(("Look first at ", "bold"), f"{where}. {blame.message}".rstrip())]
 
 
 def _unwritten(report: Report) -> list[str]:

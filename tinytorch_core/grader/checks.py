@@ -82,6 +82,8 @@ def observing_part(source: str, keep: Iterable[str] | None = None) -> str:
 
 def _decorator_name(node: ast.expr) -> str:
     function = node.func if isinstance(node, ast.Call) else node
+    if isinstance(function, ast.Attribute):
+        return function.attr
     return function.id if isinstance(function, ast.Name) else ""
 
 

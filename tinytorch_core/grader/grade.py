@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from nbformat import NotebookNode
 
-from tinytorch_core.catalogue import Course, Module
+from tinytorch_core.catalogue import Course
 from tinytorch_core.errors import TinyTorchError
 from tinytorch_core.export import Export, export
-from tinytorch_core.grader import judge
+from tinytorch_core.grader import judge, reporting
 from tinytorch_core.grader.checks import Challenge, Exchange, Package, load
 from tinytorch_core.grader.execute import run_notebook
 from tinytorch_core.grader.job import Accepted, GradeJob, RunJob
@@ -20,32 +18,36 @@ from tinytorch_core.grader.kernels import Role
 from tinytorch_core.grader.preflight import Sheet, preflight, read
 from tinytorch_core.grader.run import Run
 from tinytorch_core.grader.scratch import prepare_scratch
-from tinytorch_core.kernel.verdicts import student_frame
-from tinytorch_core.report import Blame, CellFailure, CheckResult, Report, Stage, Stages
+from tinytorch_core.report import CellFailure, Report, Stages
 
 
 async def grade(job: GradeJob, course: Course, run: Run) -> Report:
     """The story of one grading: preflight, export, cells and checks side by side, judge, look at what builds on it."""
     module = course.module(job.module)
     try:
+        checks = load(course.checks_source(module.id))
         sheet = preflight(job.notebook, module)
         if sheet.problems:
-            return _report(
-                job, run, verdict="error", message=" ".join(sheet.problems), stages=_lacking(sheet, course, module)
+            return reporting.for_job(
+                job,
+                run,
+                verdict="error",
+                message=" ".join(sheet.problems),
+                stages=reporting.lacking(sheet, checks.checks),
             )
         exported = export(sheet.notebook, module)
         under_test = Accepted(module=module.id, source=exported.source, names=exported.names)
-        exchange = Exchange(load(course.checks_source(module.id)), Package.of(job.earlier, under_test), job.stages)
+        exchange = Exchange(checks, Package.of(job.earlier, under_test), job.stages)
         run.mark("prepared")
         failure = await _run(job, course, run, sheet, exchange)
         stages = judge.judge(exchange, exported)
         run.mark("judged")
-        report = _verdict(job, run, module, exported, exchange, stages, failure)
+        report = reporting.verdict(job, run, module, exchange, stages, failure)
         if report.passed and job.later and exported.source != job.accepted_source:
             report = await _recheck_later(job, course, run, under_test, report)
         return report
     except TinyTorchError as error:
-        return _report(job, run, verdict="cancelled" if run.cancelled else "error", message=error.message)
+        return reporting.for_job(job, run, verdict="cancelled" if run.cancelled else "error", message=error.message)
 
 
 async def _run(job: GradeJob, course: Course, run: Run, sheet: Sheet, exchange: Exchange) -> CellFailure | None:
@@ -93,79 +95,6 @@ def _cell_ticker(run: Run, notebook: NotebookNode) -> Callable[[int, str], None]
     return tick
 
 
-def _verdict(
-    job: GradeJob, run: Run, module: Module, exported: Export, exchange: Exchange, stages: tuple[Stage, ...], failure: CellFailure | None
-) -> Report:  # fmt: skip
-    if run.cancelled:
-        return _report(job, run, verdict="cancelled", message="Cancelled. Nothing was changed.", stages=stages)
-    if exchange.broken:
-        message = f"The checks could not be judged: {exchange.broken}. Nothing of yours is lost; run them again."
-        return _report(job, run, verdict="error", message=message, stages=stages, failure=failure)
-    if failure is None and judge.all_passed(stages, len(exchange.challenges)):
-        return _report(job, run, verdict="passed", message=module.achievement, stages=stages)
-    if any(c.outcome == "error" for s in stages for c in s.checks) and not any(
-        c.outcome == "failed" for s in stages for c in s.checks
-    ):
-        message = "Some checks could not be judged. Nothing of yours is lost; run them again."
-        return _report(job, run, verdict="error", message=message, stages=stages, failure=failure)
-    blame = _blame(module, exported, exchange, stages, failure)
-    message = "The run took longer than its limit and was stopped. " if run.overtime else ""
-    return _report(
-        job,
-        run,
-        verdict="failed",
-        message=message + _summary(module, stages, failure),
-        stages=stages,
-        failure=failure,
-        blame=blame,
-    )
-
-
-def _summary(module: Module, stages: Sequence[Stage], failure: CellFailure | None) -> str:
-    outcomes = [check.outcome for stage in stages for check in stage.checks]
-    passed, todo = outcomes.count("passed"), outcomes.count("not_attempted")
-    unwritten = {c.exercise for s in stages for c in s.checks if c.outcome == "not_attempted" and c.exercise}
-    if todo and todo + passed == len(outcomes):
-        return f"{len(unwritten)} of {len(module.exercises)} exercises are not written yet; {passed} of {len(outcomes)} checks pass."
-    cell = f" Cell {failure.index + 1} did not run: {failure.error}." if failure else ""
-    if passed == len(outcomes):
-        return f"All {passed} checks pass, but the notebook does not run from top to bottom.{cell}"
-    return f"{passed} of {len(outcomes)} checks pass.{cell}"
-
-
-def _blame(
-    module: Module, exported: Export, exchange: Exchange, stages: Sequence[Stage], failure: CellFailure | None
-) -> Blame | None:
-    """Where to look first: an earlier module whose code raised, else the first exercise that is not solved, else the cell."""
-    for challenge in exchange.challenges.values():
-        error = challenge.records[0].get("error") if len(challenge.records) == 1 else None
-        frame = student_frame(error) if isinstance(error, dict) and not error.get("stub") else None
-        if frame and frame["file"] not in (f"tinytorch/{module.name}.py", "tinytorch/__init__.py"):
-            where = f"{frame['file']}, line {frame['line']}"
-            return Blame(
-                module=frame["file"],
-                exercise=challenge.check.exercise or None,
-                message=f"The error was raised in {where}.",
-            )
-    exercise = judge.first_unsolved(stages, module.exercises)
-    if exercise:
-        return Blame(module=module.id, exercise=exercise, cell=judge.cell_id(exercise))
-    return Blame(module=module.id, cell=failure.id) if failure else None
-
-
-def _lacking(sheet: Sheet, course: Course, module: Module) -> tuple[Stage, ...]:
-    """The checks of exercises whose cell is not there, as missing."""
-    message = "The cell of this exercise is missing or not usable, so its checks could not run."
-    missing = [c for c in load(course.checks_source(module.id)).checks if c.exercise in sheet.lacking]
-    return tuple(
-        Stage(name=stage, checks=tuple(
-            CheckResult(id=c.id, exercise=c.exercise, title=c.title, outcome="missing", message=message)
-            for c in missing if c.stage == stage
-        ))
-        for stage in Stages if any(c.stage == stage for c in missing)
-    )  # fmt: skip
-
-
 async def _recheck_later(job: GradeJob, course: Course, run: Run, under_test: Accepted, report: Report) -> Report:
     """The checks of completed later modules, on the package as it would be. The first that breaks keeps the new source out."""
     accepted = [*job.earlier, under_test]
@@ -178,21 +107,8 @@ async def _recheck_later(job: GradeJob, course: Course, run: Run, under_test: Ac
         await run.end()
         stages = judge.judge(exchange, Export("", (), ()))
         if not judge.all_passed(stages, len(exchange.challenges)):
-            return _would_break(job, run, course.module(job.module), module, stages)
+            return reporting.would_break(job, run, course.module(job.module), module, stages)
     return report
-
-
-def _would_break(job: GradeJob, run: Run, module: Module, later: Module, stages: tuple[Stage, ...]) -> Report:
-    if run.cancelled:
-        return _report(job, run, verdict="cancelled", message="Cancelled. Nothing was changed.")
-    broken = next(c for s in stages for c in s.checks if c.outcome != "passed")
-    message = (
-        f"{module.label} passes its own checks, but your completed {later.label} would break: {broken.title} "
-        f"The package keeps the version that works. Compare the two with `tito module diff {module.number:02}`."
-    )
-    only = tuple(Stage(name=s.name, checks=tuple(c for c in s.checks if c.outcome != "passed")) for s in stages)
-    blame = Blame(module=later.id, exercise=broken.exercise or None, message=broken.message)
-    return _report(job, run, verdict="failed", message=message, stages=tuple(s for s in only if s.checks), blame=blame)
 
 
 async def run_historical(job: RunJob, course: Course, run: Run) -> Report:
@@ -208,34 +124,19 @@ async def run_historical(job: RunJob, course: Course, run: Run) -> Report:
             limit.cancel()
             await run.end()
     except TinyTorchError as error:
-        return _finish(run, job.notebook, verdict="cancelled" if run.cancelled else "error", message=error.message)
+        return reporting.ended(
+            run, job.notebook, verdict="cancelled" if run.cancelled else "error", message=error.message
+        )
     if run.cancelled:
-        return _finish(run, job.notebook, verdict="cancelled", message="Cancelled.")
+        return reporting.ended(run, job.notebook, verdict="cancelled", message="Cancelled.")
     if failure:
-        return _finish(
+        return reporting.ended(
             run,
             job.notebook,
             verdict="failed",
             message=f"Cell {failure.index + 1} did not run: {failure.error}.",
             failure=failure,
         )
-    return _finish(run, job.notebook, verdict="passed", message="The notebook ran to its end, and its thresholds hold.")
-
-
-def _report(job: GradeJob, run: Run, **fields: Any) -> Report:
-    return _finish(run, job.notebook, **fields)
-
-
-def _finish(run: Run, notebook: bytes, *, failure: CellFailure | None = None, **fields: Any) -> Report:
-    return Report(
-        attempt=run.attempt,
-        module=run.module,
-        state="done",
-        seconds=round(run.seconds, 4),
-        notebook_sha256=hashlib.sha256(notebook).hexdigest(),
-        cell_failure=failure,
-        isolation=run.pool.isolation,
-        started=run.started,
-        timings=run.timings,
-        **fields,
+    return reporting.ended(
+        run, job.notebook, verdict="passed", message="The notebook ran to its end, and its thresholds hold."
     )

@@ -63,6 +63,10 @@ class TinyTorchApp(ExtensionApp):
         if "tinytorch_services" in self.settings:
             await self.services.close()
 
+    def current_activity(self) -> dict[str, str]:
+        """A server that shuts down when idle waits for a grading."""
+        return self.services.grading.checking()
+
     @property
     def services(self) -> Services:
         services: Services = self.settings["tinytorch_services"]

@@ -46,9 +46,8 @@ class Folder:
 
     def create(self) -> Study:
         """Make or adopt the workspace, and put right what a crash left in it."""
-        self._study = studying.create(
-            self._study.workspace.root if self.study() and self._study else self.wanted, self.course
-        )
+        known = self.study()
+        self._study = studying.create(known.workspace.root if known else self.wanted, self.course)
         return self._study
 
     def contents_path(self, relative: str) -> str:

@@ -138,8 +138,16 @@ def server(bin_folder: Path, elsewhere: Path, environment: dict[str, str]) -> It
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    quiet = ["--no-browser", "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--allow-root"]
-    command = [bin_folder / "tito", "lab", elsewhere / "lab", "--port", str(port), *quiet]
+    command = [
+        bin_folder / "tito",
+        "lab",
+        elsewhere / "lab",
+        "--port",
+        str(port),
+        "--no-browser",
+        "--",
+        "--IdentityProvider.token=",
+    ]
     process = subprocess.Popen(
         command, cwd=elsewhere, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

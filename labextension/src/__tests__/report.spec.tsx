@@ -169,6 +169,11 @@ it('celebrates a module that was just completed', () => {
   expect(screen.getByTestId('tinytorch-triumph').textContent).toContain('Tensor is complete.');
 });
 
+it('says what the server says, once', () => {
+  show({ ...finished({ message: 'You have tensor.' }), first: true });
+  expect(screen.getAllByText(/You have tensor/)).toHaveLength(1);
+});
+
 it('shows why nothing was checked', () => {
   show(newRun('02_tensor', { phase: 'done', error: 'The notebook could not be saved.' }));
   expect(screen.getByRole('status').textContent).toBe('Not checked');

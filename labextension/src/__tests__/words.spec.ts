@@ -1,6 +1,14 @@
 import { newRun } from '../run';
 import { VERSION } from '../version';
-import { fraction, isTriumph, liveLine, outcomeWords, STAGES, verdictLine } from '../words';
+import {
+  fraction,
+  isTriumph,
+  liveLine,
+  outcomeWords,
+  STAGES,
+  verdictLine,
+  verdictState
+} from '../words';
 import { aCheck, aReport } from './fake';
 import manifest from '../../../package.json';
 
@@ -30,6 +38,23 @@ describe('verdictLine', () => {
       'Not yet: cell 5 stopped'
     );
   });
+});
+
+it('does not call a stub that stopped the notebook a mistake', () => {
+  const cell_failure = {
+    index: 4,
+    id: 'x',
+    error: 'NotImplementedError',
+    message: 'tensor-add',
+    traceback: '',
+    hint: ''
+  };
+  const waiting = aReport({ verdict: 'failed', cell_failure, stages: stages('not_attempted') });
+  expect(verdictLine(waiting)).toBe('Not yet: 1 check waiting for code');
+  expect(verdictState(waiting)).toBe('not_attempted');
+  const wrong = aReport({ verdict: 'failed', cell_failure, stages: stages('passed') });
+  expect(verdictLine(wrong)).toBe('Not yet: cell 5 stopped');
+  expect(verdictState(wrong)).toBe('failed');
 });
 
 it('never calls what we could not judge wrong', () => {

@@ -2,7 +2,7 @@ import * as React from 'react';
 import type { CheckResult, CourseView, Report as Value } from '../schema';
 import type { Execute } from '../tokens';
 import { CommandIDs } from '../tokens';
-import { allChecks, count, stageTitle } from '../words';
+import { allChecks, count, stageTitle, stoppedAtStub } from '../words';
 import { Check, Hint, Message } from './check';
 import { StateIcon } from './icon';
 import { Prose } from './prose';
@@ -26,11 +26,6 @@ export function Report({ report, course, execute }: Report.IProps): JSX.Element 
       data-testid="tinytorch-report"
       data-verdict={report.verdict}
     >
-      {report.message && (
-        <p className="jp-TinyTorch-text">
-          <Prose text={report.message} />
-        </p>
-      )}
       <Failure report={report} reveal={reveal} />
       <Blame report={report} course={course} reveal={reveal} />
       {report.stages.map(stage => (
@@ -48,7 +43,7 @@ type Reveal = (cell: string | null, exercise?: string, module?: string) => void;
 /** The first cell of the notebook that did not run. */
 function Failure({ report, reveal }: { report: Value; reveal: Reveal }): JSX.Element | null {
   const failure = report.cell_failure;
-  if (!failure) {
+  if (!failure || stoppedAtStub(report)) {
     return null;
   }
   const name = `Cell ${failure.index + 1}`;

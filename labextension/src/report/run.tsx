@@ -3,7 +3,7 @@ import { tinytorchIcon } from '../icons';
 import type { CourseView, ModuleView } from '../schema';
 import type { Execute, IRun } from '../tokens';
 import { CommandIDs } from '../tokens';
-import { isActive, isTriumph, liveLine, verdictLine } from '../words';
+import { isActive, isTriumph, liveLine, verdictLine, verdictState } from '../words';
 import { Drawing, StateIcon } from './icon';
 import { Live } from './live';
 import { Prose } from './prose';
@@ -33,7 +33,12 @@ export function Run({ run, module, course, celebrate, execute }: Run.IProps): JS
           <Prose text={run.error} />
         </p>
       )}
-      {triumph && <Triumph key={run.serial} module={module} />}
+      {triumph && <Triumph key={run.serial} module={module} message={run.report?.message ?? ''} />}
+      {run.report && !triumph && run.report.message && (
+        <p className="jp-TinyTorch-text">
+          <Prose text={run.report.message} />
+        </p>
+      )}
       {run.report && <Report report={run.report} course={course} execute={execute} />}
     </div>
   );
@@ -44,7 +49,7 @@ function Status({ run }: { run: IRun }): JSX.Element {
   const [state, words] = isActive(run)
     ? ['checking', liveLine(run)]
     : run.report
-      ? [run.report.verdict ?? 'error', verdictLine(run.report)]
+      ? [verdictState(run.report), verdictLine(run.report)]
       : ['error', 'Not checked'];
   return (
     <p
@@ -60,7 +65,7 @@ function Status({ run }: { run: IRun }): JSX.Element {
 }
 
 /** A module is done. The sparks fly once, and not at all where motion is unwelcome; the words stay. */
-function Triumph({ module }: { module: ModuleView }): JSX.Element {
+function Triumph({ module, message }: { module: ModuleView; message: string }): JSX.Element {
   return (
     <div className="jp-TinyTorch-triumph" data-testid="tinytorch-triumph">
       <span className="jp-TinyTorch-sparks" aria-hidden="true">
@@ -70,7 +75,7 @@ function Triumph({ module }: { module: ModuleView }): JSX.Element {
       </span>
       <Drawing icon={tinytorchIcon} />
       <p>
-        <strong>{module.title} is complete.</strong> {module.achievement}
+        <strong>{module.title} is complete.</strong> <Prose text={message || module.achievement} />
       </p>
     </div>
   );

@@ -9,7 +9,8 @@ const AUTO_CLOSE = 8000;
 
 interface IShown {
   readonly id: string;
-  updated: number;
+  /** Waits to show the newest state. */
+  timer: ReturnType<typeof setTimeout> | null;
 }
 
 /** One notification a run: its progress, then how it ended and what it opened. */
@@ -24,8 +25,9 @@ export class Notifier {
   private _follow(run: IRun): void {
     const shown = this._shown.get(run.serial);
     if (shown && isActive(run)) {
-      this._progress(run, shown);
+      this._progress(run.module, shown);
     } else if (shown) {
+      clearTimeout(shown.timer ?? undefined);
       this._shown.delete(run.serial);
       Notification.update({ id: shown.id, ...this._ending(run) });
     } else if (isActive(run) && run.origin === 'here' && this._model.preferences.notifications) {
@@ -35,16 +37,18 @@ export class Notifier {
         progress: 0
       });
       this._latest.set(run.module, id);
-      this._shown.set(run.serial, { id, updated: Date.now() });
+      this._shown.set(run.serial, { id, timer: null });
     }
   }
 
-  private _progress(run: IRun, shown: IShown): void {
-    const now = Date.now();
-    if (now - shown.updated >= PACE) {
-      shown.updated = now;
-      Notification.update({ id: shown.id, message: this._words(run), progress: fraction(run) });
-    }
+  private _progress(module: string, shown: IShown): void {
+    shown.timer ??= setTimeout(() => {
+      shown.timer = null;
+      const run = this._model.run(module);
+      if (run && isActive(run)) {
+        Notification.update({ id: shown.id, message: this._words(run), progress: fraction(run) });
+      }
+    }, PACE);
   }
 
   private _words(run: IRun): string {

@@ -6,9 +6,12 @@ import json
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tinytorch_core import coursecheck
+from tinytorch_core.coursecheck import Finding
 from tinytorch_core.grader.job import GradeJob
 from tinytorch_core.report import Stages
 from tinytorch_core.tests.cli.conftest import FakeGrader, Terminal
@@ -195,6 +198,9 @@ class TestOverview:
         assert names[-1] == "workspace"
         assert {"isolation", "memory", "Python kernel", "server extension", "JupyterLab extension"} <= set(names)
 
+    def test_doctor_needs_no_workspace(self, terminal: Terminal) -> None:
+        assert json.loads(terminal("doctor", "--json").stdout)[-1]["ok"] is True
+
     def test_doctor_finds_a_damaged_record(self, tito_in_course: Terminal) -> None:
         (tito_in_course.folder / ".tinytorch/progress.db").write_bytes(b"no database" * 1000)
         text = tito_in_course.text("doctor", code=1)
@@ -202,6 +208,26 @@ class TestOverview:
 
 
 class TestDev:
+    @pytest.mark.parametrize(("holds", "code"), [(True, 0), (False, 1)])
+    def test_check_tells_what_does_not_hold(
+        self, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, holds: bool, code: int
+    ) -> None:
+        async def checked(course: object, modules: Any, *others: Any) -> list[Finding]:
+            on_finding = others[-1]
+            found = [
+                Finding(module=m.id, kind="mutant", name="planted", exercise="x", ok=holds, message="survives")
+                for m in modules
+            ]
+            for finding in found:
+                on_finding(finding)
+            return found
+
+        monkeypatch.setattr(coursecheck, "check_course", checked)
+        answer = terminal.json("dev", "check", code=code)
+        assert answer["ok"] is holds
+        assert [f["module"] for f in answer["findings"]] == ["01_counting", "02_adding", "03_doubling"]
+        assert ("survives" in terminal.text("dev", "check", "2", code=code)) is not holds
+
     def test_solve_keeps_yours(self, tito_in_course: Terminal) -> None:
         notebook = tito_in_course.folder / "notebooks/01_counting.ipynb"
         before = notebook.read_text()

@@ -147,13 +147,17 @@ def test_outputs_attachments_and_tags_that_change_execution_are_left_behind(note
     assert cell.metadata.tags == ["exercise:count-items"]
 
 
-def test_a_source_of_several_lines_may_be_a_list(notebooks, module):
+def test_a_source_may_be_one_text_or_a_list_of_lines(notebooks):
+    def join(raw):
+        for cell in raw["cells"]:
+            cell["source"] = "".join(cell["source"])
+
     def split(raw):
         for cell in raw["cells"]:
-            cell["source"] = cell["source"].splitlines(keepends=True)
+            cell["source"] = "".join(cell["source"]).splitlines(keepends=True)
 
-    whole, in_lines = notebooks.solved(), changed(notebooks.solved(), split)
-    assert [c.source for c in read(whole).cells] == [c.source for c in read(in_lines).cells]
+    texts, lines = (read(changed(notebooks.solved(), change)) for change in (join, split))
+    assert [c.source for c in texts.cells] == [c.source for c in lines.cells]
 
 
 @pytest.mark.parametrize(

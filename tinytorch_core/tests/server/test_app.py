@@ -43,6 +43,14 @@ async def test_no_signal_handler_of_ours_in_the_server(api: Call, study: Study) 
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)] == before
 
 
+async def test_a_server_that_grades_is_not_idle(api: Call, study: Study, jp_serverapp: Any, grader: FakeGrader) -> None:
+    assert not jp_serverapp.extension_manager.any_activity()
+    grader.hold()
+    await api("POST", "modules/01_counting/complete")
+    assert jp_serverapp.extension_manager.any_activity()
+    grader.let_go()
+
+
 async def test_stopping_the_server_stops_the_grader(
     api: Call, study: Study, jp_serverapp: Any, grader: FakeGrader
 ) -> None:
