@@ -8,7 +8,7 @@ const source = 'labextension/src';
 const rooms = [
   ['schema.ts', 'tokens.ts', 'version.ts'],
   ['api.ts', 'words.ts', 'icons.ts'],
-  ['run.ts'],
+  ['problems.ts', 'run.ts'],
   ['grading.ts'],
   ['model.ts'],
   ['notebook', 'report'],

@@ -40,7 +40,7 @@ class BareWork:
         sys.path.insert(0, str(self.folder))
         self.shell = InteractiveShell.instance()
         self.shell.display_pub = CapturingDisplayPublisher()
-        self.shell.run_line_magic("matplotlib", "inline")
+        self.shell.run_cell("import matplotlib.pyplot", store_history=False).raise_error()
 
     def run(self) -> float:
         """Seconds for every cell, then every check with its judge. Raises if anything does not pass."""

@@ -326,7 +326,8 @@ def starts_evenly(answer, inputs, outputs):
             return f"{name} should be float32 of shape {shape}, not {values.dtype} of shape {values.shape}"
         if not np.abs(values).max() <= bound * 1.0001:
             return f"{name} should lie within ±1/√{inputs} = ±{bound:.4f}, but reaches {np.abs(values).max():.4f}"
-        if not bound / np.sqrt(3) * 0.7 < values.std() < bound / np.sqrt(3) * 1.3 or abs(values.mean()) > bound * 0.3:
+        spread, tolerance = bound / np.sqrt(3), 0.05 + 4 / np.sqrt(values.size)
+        if abs(values.std() / spread - 1) > tolerance or abs(values.mean()) > spread * tolerance * 1.5:
             return f"{name} should be spread evenly over ±{bound:.4f}; its mean is {values.mean():.4f}, its spread {values.std():.4f}"
     return None
 

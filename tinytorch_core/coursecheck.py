@@ -29,6 +29,7 @@ from tinytorch_core.grader.checks import Exchange, Package, load
 from tinytorch_core.grader.client import Grader
 from tinytorch_core.grader.job import Accepted, GradeJob, RunJob
 from tinytorch_core.kernel.checking import Check
+from tinytorch_core.kernel.speed import THREADS
 from tinytorch_core.report import CheckResult, Stages
 
 Kind = Literal["checks", "solution", "untouched", "mutant", "historical"]
@@ -37,7 +38,6 @@ MUTANTS_AN_EXERCISE = 3
 SEEDS = 4
 """How many draws a check's wanted answer must differ in at least once."""
 MUTANT_SECONDS = 30
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,7 +253,7 @@ class Observer:
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-m", "tinytorch_core.kernel.observer"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **ONE_THREAD},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **dict.fromkeys(THREADS, "1")},
         )  # fmt: skip
 
     def observe(self, exchange: Exchange) -> None:
@@ -264,6 +264,8 @@ class Observer:
         self._process.stdin.flush()
         while (message := json.loads(self._process.stdout.readline() or "null")) is not None:
             function, text, exchange.outside_seconds = message
+            if function == "reference":
+                exchange.reference_seconds = exchange.outside_seconds
             exchange.receive(function, text)
 
     def close(self) -> None:

@@ -35,47 +35,31 @@ export namespace Commands {
 }
 
 /** Registers every command. The menu, the palette, the launcher and all buttons go through these. */
-export function addCommands({
-  commands,
-  palette,
-  model,
-  notebooks,
-  actions
-}: Commands.IOptions): void {
-  /** The module that is meant: named, or that of the notebook in front, or the next one. */
-  const meant = (args: Args): ModuleView | null =>
-    model.module(
-      text(args.module) || notebooks.moduleOf(notebooks.current) || model.course?.next.id || ''
-    );
-  const open = (args: Args): ModuleView | null => {
-    const module = meant(args);
-    return module && module.state !== 'locked' ? module : null;
-  };
-  const add = (id: string, options: CommandRegistry.ICommandOptions): void => {
-    const execute = (args: Args): Promise<unknown> => guarded(() => options.execute(args));
-    commands.addCommand(id, { ...options, execute });
-  };
-  /** A command about one module that is open. */
-  const addForModule = (
-    id: string,
-    words: string,
-    execute: (module: ModuleView, args: Args) => unknown,
-    isEnabled: (module: ModuleView) => boolean = () => true
-  ): void =>
-    add(id, {
-      label: words,
-      execute: args => {
-        const module = open(args);
-        return module ? execute(module, args) : null;
-      },
-      isEnabled: args => {
-        const module = open(args);
-        return module !== null && isEnabled(module);
-      }
-    });
-  const idle = ({ id, state }: ModuleView): boolean =>
-    state !== 'checking' && !isActive(model.run(id));
-  const complete = ({ state }: ModuleView): boolean => state === 'complete';
+export function addCommands(options: Commands.IOptions): void {
+  const { commands, palette, model } = options;
+  addCourseCommands(options);
+  addModuleCommands(options);
+  announceChanges(commands, model);
+  IN_PALETTE.forEach(command => palette?.addItem({ command, category: CATEGORY }));
+}
+
+/** Labels and what is enabled depend on the course and on which run is active, not on every step of a run. */
+function announceChanges(commands: CommandRegistry, model: ICourseModel): void {
+  let course = model.course;
+  let active = model.active?.serial;
+  model.stateChanged.connect(() => {
+    if (model.course !== course || model.active?.serial !== active) {
+      course = model.course;
+      active = model.active?.serial;
+      Object.values(CommandIDs).forEach(id => commands.notifyCommandChanged(id));
+    }
+  });
+}
+
+/** What belongs to the course as a whole. */
+function addCourseCommands({ commands, model, actions }: Commands.IOptions): void {
+  const add = (id: string, options: CommandRegistry.ICommandOptions): void =>
+    void commands.addCommand(id, { ...options, execute: guarded(options.execute) });
 
   add(CommandIDs.showSidebar, {
     label: 'Show TinyTorch',
@@ -95,7 +79,7 @@ export function addCommands({
     execute: () => actions.openNext()
   });
   add(CommandIDs.openModule, {
-    label: args => (args.module ? `Open ${label(meant(args)!)}` : 'Open module…'),
+    label: 'Open module…',
     execute: async args => {
       const id = text(args.module) || (await chooseModule(model));
       return id ? actions.openModule(id) : null;
@@ -119,27 +103,49 @@ export function addCommands({
     label: 'Show cell',
     execute: args => actions.reveal(text(args.module), text(args.cell) || null, text(args.exercise))
   });
-  addForModule(
-    CommandIDs.complete,
-    'Complete module',
-    async (module, args) => {
-      if (!args.quiet) {
-        actions.showSidebar();
-      }
-      await actions.complete(module, false, text(args.path) || undefined);
-    },
-    idle
-  );
-  addForModule(CommandIDs.check, 'Check only', module => actions.complete(module, true), idle);
-  addForModule(CommandIDs.restore, 'Restore exercise cells', m => actions.restore(m), idle);
-  addForModule(CommandIDs.reset, 'Reset notebook…', m => actions.reset(m), idle);
-  addForModule(CommandIDs.attempts, 'Attempts…', m => actions.attempts(m));
-  addForModule(CommandIDs.changes, 'My changes', m => actions.changes(m));
-  addForModule(CommandIDs.solution, 'Solution', m => actions.solution(m), complete);
-  addForModule(CommandIDs.compare, 'Compare with the solution', m => actions.compare(m), complete);
+}
 
-  model.stateChanged.connect(() => commands.notifyCommandChanged());
-  IN_PALETTE.forEach(command => palette?.addItem({ command, category: CATEGORY }));
+/** What is done with one module: the one that is named, or that of the notebook in front, or the next one. */
+function addModuleCommands({ commands, model, notebooks, actions }: Commands.IOptions): void {
+  const meant = (args: Args): ModuleView | null => {
+    const id = text(args.module) || notebooks.moduleOf(notebooks.current) || model.course?.next.id;
+    const module = model.module(id ?? '');
+    return module && module.state !== 'locked' ? module : null;
+  };
+  const add = (
+    id: string,
+    words: string,
+    execute: (module: ModuleView, args: Args) => unknown,
+    isEnabled: (module: ModuleView) => boolean = () => true
+  ): void =>
+    void commands.addCommand(id, {
+      label: words,
+      execute: guarded(args => {
+        const module = meant(args);
+        return module && execute(module, args);
+      }),
+      isEnabled: args => {
+        const module = meant(args);
+        return module !== null && isEnabled(module);
+      }
+    });
+  const idle = (m: ModuleView): boolean => m.state !== 'checking' && !isActive(model.run(m.id));
+  const complete = ({ state }: ModuleView): boolean => state === 'complete';
+  const completeModule = async (module: ModuleView, args: Args): Promise<void> => {
+    if (!args.quiet) {
+      actions.showSidebar();
+    }
+    await actions.complete(module, false, text(args.path) || undefined);
+  };
+
+  add(CommandIDs.complete, 'Complete module', completeModule, idle);
+  add(CommandIDs.check, 'Check only', m => actions.complete(m, true), idle);
+  add(CommandIDs.restore, 'Restore exercise cells', m => actions.restore(m), idle);
+  add(CommandIDs.reset, 'Reset notebook…', m => actions.reset(m), idle);
+  add(CommandIDs.attempts, 'Attempts…', m => actions.attempts(m));
+  add(CommandIDs.changes, 'My changes', m => actions.changes(m));
+  add(CommandIDs.solution, 'Solution', m => actions.solution(m), complete);
+  add(CommandIDs.compare, 'Compare with the solution', m => actions.compare(m), complete);
 }
 
 function text(value: unknown): string {
@@ -147,13 +153,17 @@ function text(value: unknown): string {
 }
 
 /** Errors are shown in words, where the student is. */
-async function guarded(execute: () => unknown): Promise<unknown> {
-  try {
-    return await execute();
-  } catch (error) {
-    await showErrorMessage('TinyTorch', messageOf(error));
-    return null;
-  }
+function guarded(execute: (args: Args) => unknown): (args: Args) => Promise<unknown> {
+  return async args => {
+    try {
+      return await execute(args);
+    } catch (error) {
+      if (error !== undefined) {
+        await showErrorMessage('TinyTorch', messageOf(error)); // undefined: a dialog that was swept away
+      }
+      return null;
+    }
+  };
 }
 
 function nextLabel(model: ICourseModel): string {

@@ -1,12 +1,11 @@
 import { VDomModel } from '@jupyterlab/ui-components';
 import type { ISignal } from '@lumino/signaling';
 import type { Api } from './api';
-import { ApiError } from './api';
 import { Grading } from './grading';
+import { problemOf, requireVersion } from './problems';
 import type { CourseView, ModuleView, Progress, Report } from './schema';
 import type { ICourseModel, IPreferences, IProblem, IRun } from './tokens';
-import { VERSION } from './version';
-import { isActive, messageOf } from './words';
+import { isActive } from './words';
 
 const PROGRESS_EVENT = 'https://events.tinytorch.org/progress/v1';
 const COURSE_EVENT = 'https://events.tinytorch.org/course/v1';
@@ -190,10 +189,7 @@ export class CourseModel extends VDomModel implements ICourseModel {
 
   private async _compareVersions(): Promise<void> {
     if (!this._compared) {
-      const { version } = await this._options.api.health();
-      if (version !== VERSION) {
-        throw new VersionSkew(version);
-      }
+      requireVersion((await this._options.api.health()).version);
       this._compared = true;
     }
   }
@@ -219,34 +215,4 @@ export class CourseModel extends VDomModel implements ICourseModel {
   private _compared = false;
   private _reading: Promise<void> = Promise.resolve();
   private _next: Promise<void> | null = null;
-}
-
-class VersionSkew extends Error {
-  constructor(server: string) {
-    super(
-      `This page is TinyTorch ${VERSION}, the server runs ${server}. ` +
-        'Stop JupyterLab, start it again, and reload this page.'
-    );
-  }
-}
-
-function problemOf(error: unknown): IProblem {
-  if (error instanceof VersionSkew) {
-    return { kind: 'version', message: error.message };
-  }
-  if (error instanceof ApiError && error.status === 404) {
-    return {
-      kind: 'missing',
-      message:
-        'The server half of TinyTorch is not running. Start JupyterLab with `tito lab`, or enable it with ' +
-        '`jupyter server extension enable tinytorch_core`, then reload this page.'
-    };
-  }
-  if (error instanceof ApiError) {
-    return { kind: 'failed', message: error.message };
-  }
-  return {
-    kind: 'offline',
-    message: `The server does not answer (${messageOf(error)}). Is JupyterLab still running?`
-  };
 }

@@ -195,6 +195,9 @@ async def _run_one(client: _Client, index: int, seconds: float) -> CellFailure |
         return _raised(index, cell, error)
     except (DeadKernelError, CellTimeoutError, RuntimeError):
         return _stopped(index, cell, client.kernel, client.limits, seconds)
+    except (AttributeError, LookupError, TypeError, ValueError):  # nbclient takes for granted what a kernel sends
+        client.kernel.stop("messages")
+        return _stopped(index, cell, client.kernel, client.limits, seconds)
     return None
 
 
@@ -228,6 +231,11 @@ def _stopped(index: int, cell: NotebookNode, kernel: Kernel, limits: Limits, sec
             "Look for a print inside a loop that runs very often.",
         ),
         "cancelled": ("Cancelled", "The run was cancelled while this cell was running.", ""),
+        "messages": (
+            "KernelDied",
+            "This cell sent JupyterLab messages that cannot be understood, so it was stopped.",
+            "Use print and display; do not write to the kernel's sockets yourself.",
+        ),
     }.get(
         kernel.stopped_because,
         (

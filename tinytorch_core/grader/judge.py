@@ -6,12 +6,9 @@ from collections.abc import Sequence
 
 from tinytorch_core.catalogue import Exercise
 from tinytorch_core.export import Export, locate
-from tinytorch_core.grader.checks import REPEAT, Challenge, Exchange
+from tinytorch_core.grader.checks import Challenge, Exchange
 from tinytorch_core.kernel.verdicts import Outcome, outcome_of, student_frame, too_slow
 from tinytorch_core.report import CellFailure, CheckResult, Stage, Stages
-
-CLOCK_SLACK = 0.15
-"""Seconds that a cell of timed checks may take beyond what the kernel's own clock says, before that clock is not believed."""
 
 
 def judge(exchange: Exchange, exported: Export) -> tuple[Stage, ...]:
@@ -41,7 +38,7 @@ def _result(exchange: Exchange, challenge: Challenge, exported: Export) -> Check
         outcome=outcome.outcome,
         message=message,
         hint="" if outcome.outcome == "passed" else check.hint,
-        seconds=_seconds(record),
+        seconds=challenge.seconds,
         cell=cell or _cell_of(check.exercise, exported),
     )
 
@@ -60,22 +57,14 @@ def judge_one(exchange: Exchange, challenge: Challenge) -> Outcome:
     outcome = outcome_of(challenge.check, challenge.inputs, record)
     if outcome.outcome != "passed" or not challenge.timed:
         return outcome
-    return too_slow(challenge.check, challenge.reference, _believed_seconds(exchange, challenge))
-
-
-def _believed_seconds(exchange: Exchange, challenge: Challenge) -> float:
-    """The kernel's own time of a check, unless the clock outside says that the kernel's clock is wrong."""
-    timed = [c for c in exchange.challenges.values() if c.timed]
-    claimed = sum(_seconds(c.records[0]) for c in timed if c.records)
-    if exchange.outside_seconds > 1.5 * claimed + CLOCK_SLACK:
-        return exchange.outside_seconds / (REPEAT + 1)
-    best = challenge.records[0].get("best")
-    return float(best) if isinstance(best, (int, float)) and best > 0 else exchange.outside_seconds
-
-
-def _seconds(record: dict[str, object]) -> float:
-    seconds = record.get("seconds")
-    return float(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds < 1e6 else 0.0
+    if exchange.clocks_disagree():
+        return Outcome(
+            "error", "The machine was too busy to time this check. Close what else is running and try again."
+        )
+    best = record.get("best")
+    if not isinstance(best, (int, float)) or best <= 0:
+        return Outcome("error", "This check came back without its time.")
+    return too_slow(challenge.check, challenge.reference, float(best))
 
 
 def _why_missing(stopped: CellFailure | None) -> str:

@@ -32,6 +32,7 @@ from platformdirs import user_cache_path
 from tinytorch_core.errors import GraderError
 from tinytorch_core.grader.isolation import Level
 from tinytorch_core.grader.job import MIB, Limits
+from tinytorch_core.kernel.speed import THREADS
 
 Role = Literal["cells", "checks"]
 
@@ -62,7 +63,7 @@ class Kernel:
         self.client: GradingClient | None = None
         self.pid = 0
         self.stopped_because = ""
-        """Why we killed it: "memory", "output", "time" or "cancelled"."""
+        """Why we killed it: "memory", "output", "time", "messages" or "cancelled"."""
 
     @property
     def scratch(self) -> Path:
@@ -322,9 +323,7 @@ class GradingManager(AsyncKernelManager):
 def _environment(folder: Path) -> dict[str, str]:
     """A kernel's environment, built from nothing: the student's own settings must not change a verdict."""
     kept = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH")
-    threads = dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
-    )
+    threads = dict.fromkeys(THREADS, "1")
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         **threads,

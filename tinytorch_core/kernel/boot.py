@@ -12,6 +12,8 @@ import signal
 import sys
 from typing import Any
 
+from tinytorch_core.kernel import speed
+
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 
 
@@ -20,6 +22,7 @@ def main() -> None:
     sys.argv = ["ipykernel", *sys.argv[2:]]
     if os.name == "posix":
         _limit_posix(limits)
+    speed.settle()
     _import_what_is_used(limits["role"])
     from ipykernel.kernelapp import launch_new_instance
 
@@ -33,7 +36,6 @@ def _limit_posix(limits: dict[str, Any]) -> None:
         libc = ctypes.CDLL(None)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         libc.prctl(PR_SET_DUMPABLE, 0)
-        _keep_big_blocks(libc)
     if os.getppid() != limits["parent"]:  # the worker died before the line above
         os._exit(1)
     null = os.open(os.devnull, os.O_RDWR)
@@ -48,14 +50,6 @@ def _limit_posix(limits: dict[str, Any]) -> None:
         from tinytorch_core.kernel import landlock
 
         landlock.restrict(limits["writable"])
-
-
-def _keep_big_blocks(libc: ctypes.CDLL) -> None:
-    """Ask glibc not to hand every large array back to the system: arrays are made and dropped all the time here."""
-    if hasattr(libc, "mallopt"):
-        trim_threshold, mmap_threshold = -1, -3
-        libc.mallopt(trim_threshold, 2_000_000_000)
-        libc.mallopt(mmap_threshold, 1_000_000_000)
 
 
 def _import_what_is_used(role: str) -> None:

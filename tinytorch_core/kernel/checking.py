@@ -27,6 +27,9 @@ from tinytorch_core.kernel.plain import Other, encode, unwrap
 
 STAGES = ("unit", "import", "compatibility", "integration", "performance")
 
+WHOLE = 400
+"""Answers that take more characters than this are not printed whole: the part that differs says more."""
+
 Body = Callable[..., Any]
 Decorator = Callable[[Body], Body]
 
@@ -62,7 +65,10 @@ class Check:
         assert self.wants is not None
         wanted = self.wants(**inputs)
         said = difference(wanted, answer, self.rtol, self.atol)
-        return said and f"got       {describe(answer)}\nexpected  {describe(wanted)}\n{said}"
+        got, expected = describe(answer), describe(wanted)
+        if said is None or max(len(got), len(expected)) > WHOLE:
+            return said
+        return f"got       {got}\nexpected  {expected}\n{said}"
 
 
 def _marks(body: Body) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tinytorch_core.kernel import package
+from tinytorch_core.kernel import package, speed
 
 HEADLESS = "TINYTORCH_HEADLESS"
 
@@ -54,6 +54,7 @@ def current_module_id() -> str:
 def load(shell: Any) -> None:
     """Called by IPython."""
     headless = bool(os.environ.get(HEADLESS))
+    speed.settle()
     workspace = find_workspace(Path.cwd())
     if workspace is None:
         print(

@@ -134,6 +134,18 @@ def _decode_array(kind: Any, dtype: Any, shape: Any, data: Any) -> Array:
     return Array(kind, np.frombuffer(raw, dtype=dtype).reshape(shape).copy())
 
 
+def foreign(encoded: Any) -> str:
+    """The type of something in `encoded` that had no plain form; "" if everything had one."""
+    if isinstance(encoded, list):
+        return next(filter(None, map(foreign, encoded)), "")
+    if isinstance(encoded, dict):
+        ((tag, body),) = encoded.items()
+        if tag == "dict":
+            return next(filter(None, map(foreign, body.values())), "")
+        return str(body) if tag == "other" else ""
+    return ""
+
+
 def unwrap(value: Any) -> Any:
     """`value` with NumPy arrays in place of `Array`: for functions that judge, and for inputs."""
     if isinstance(value, Array):

@@ -69,6 +69,10 @@ class GradingService:
             self._grader = self._make_grader()
         return self._grader
 
+    @property
+    def is_warm(self) -> bool:
+        return self._grader is not None and self._grader.is_warm
+
     async def warm(self) -> None:
         """Start the worker and its kernels before somebody waits for them."""
         await self.grader.warm()

@@ -27,6 +27,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """Version of the half that runs in the browser, as installed."""
     isolation: str
     workspace: str | None
+    warm: bool = False
+    """Kernels stand ready, so that a verdict takes hardly longer than the work."""
     message: str = ""
 
 
@@ -103,6 +105,7 @@ class Services:
             labextension=labextension,
             isolation=doctor.isolation_level(),
             workspace=workspace,
+            warm=self.grading.is_warm,
             message=message,
         )
 

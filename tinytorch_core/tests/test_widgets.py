@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tinytorch_core import widgets
 from tinytorch_core.widgets import live, plain
 

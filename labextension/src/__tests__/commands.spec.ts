@@ -5,7 +5,7 @@ import { addCommands } from '../commands';
 import type { CourseModel } from '../model';
 import type { Notebooks } from '../notebook/notebooks';
 import { CommandIDs } from '../tokens';
-import { aCourse, aModel, FakeServer } from './fake';
+import { aCourse, aModel, anEvent, FakeServer } from './fake';
 
 let commands: CommandRegistry;
 let model: CourseModel;
@@ -35,6 +35,8 @@ beforeEach(async () => {
   });
 });
 
+afterEach(() => model.dispose());
+
 it('completes the module that is named', async () => {
   await commands.execute(CommandIDs.complete, { module: '01_setup' });
   expect(actions.complete.mock.calls[0][0].id).toBe('01_setup');
@@ -54,6 +56,17 @@ it('leaves the sidebar alone when asked from a notebook', async () => {
   await commands.execute(CommandIDs.complete, args);
   expect(actions.showSidebar).not.toHaveBeenCalled();
   expect(actions.complete.mock.calls[0].slice(1)).toEqual([false, 'copy.ipynb']);
+});
+
+it('tells of changes when a run begins or ends, not at every step of it', async () => {
+  const told = vi.fn();
+  commands.commandChanged.connect(told);
+  await model.complete('02_tensor');
+  expect(told).toHaveBeenCalled();
+  told.mockClear();
+  server.emit(anEvent(0));
+  server.emit(anEvent(1));
+  expect(told).not.toHaveBeenCalled();
 });
 
 it('has the next step for a label', async () => {
@@ -77,5 +90,4 @@ it('does not complete what is being completed', async () => {
   await model.complete('02_tensor');
   expect(commands.isEnabled(CommandIDs.complete, { module: '02_tensor' })).toBe(false);
   expect(commands.isEnabled(CommandIDs.cancel)).toBe(true);
-  model.dispose();
 });

@@ -2,6 +2,8 @@
 
 import ast
 import json
+import os
+import re
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from tinytorch_core.grader.checks import Exchange, Package, load, observing_part
 from tinytorch_core.grader.job import Accepted
 from tinytorch_core.kernel.compare import ATensor
 from tinytorch_core.kernel.harness import execute_checks
-from tinytorch_core.kernel.plain import decode, encode, unwrap
+from tinytorch_core.kernel.plain import decode, unwrap
 from tinytorch_core.report import Stages
 
 SOURCE = '''"""What the file is about: the secret is 4711."""
@@ -74,8 +76,8 @@ GOOD = "def count(items):\n    return len(items)\n"
 
 def test_what_only_the_judge_uses_is_cut_out():
     inside = observing_part(SOURCE)
-    for secret in ("4711", "SECRET", "secret", "SecretModel", "rng", "wants(", "given(", "judged(", "os"):
-        assert secret not in inside.replace("close", ""), secret
+    words = set(re.findall(r"\w+", inside))
+    assert not words & {"4711", "SECRET", "secret", "secret_support", "SecretModel", "rng", "wants", "given", "judged", "os"}
 
 
 def test_what_the_bodies_use_stays_at_its_line():
@@ -262,7 +264,7 @@ def test_anything_but_such_a_message_breaks_the_run(exchange, bad):
         assert exchange.broken.startswith("the check kernel sent something unexpected")
 
 
-@pytest.mark.parametrize("best", [None, "fast", [], {}, "nan1", 10**400])
+@pytest.mark.parametrize("best", [None, "fast", [], {}, "nan1", 10**400], ids=lambda best: str(best)[:9])
 def test_a_reference_without_a_time_breaks_the_run(exchange, best):
     exchange.receive("reference", message(exchange, {"id": "test_mean_is_not_a_loop", "best": best}))
     assert exchange.broken
@@ -302,22 +304,16 @@ def test_a_missing_check_file_is_named(tmp_path):
         load(tmp_path / "test_01_x.py")
 
 
-@pytest.mark.parametrize("source", ["def test_x(:\n", "import no_such_module\n", "1 / 0\n"])
-def test_a_check_file_that_cannot_run_is_named(tmp_path, source):
-    with pytest.raises(GraderError, match=r"test_01_x\.py"):
+@pytest.mark.parametrize("source", ["\ndef test_x(:\n", "\nimport no_such_module\n", "\n1 / 0\n"])
+def test_a_check_file_that_cannot_run_is_named_with_its_line(tmp_path, source):
+    with pytest.raises(GraderError, match=r"test_01_x\.py can't be run \(.*line 2\)"):
         load(written(tmp_path, source))
 
 
 def test_a_changed_check_file_is_read_again(tmp_path):
-    import os
-
-    good = HEADER + "@given(lambda rng: {})\n@wants(lambda: 1)\ndef test_{0}(tt):\n    '''X.'''\n    return 1\n"
-    path = written(tmp_path, good.format("one"))
+    good = HEADER + "@given(dict)\n@wants(lambda: 1)\ndef test_NAME(tt):\n    '''X.'''\n    return 1\n"
+    path = written(tmp_path, good.replace("NAME", "one"))
     assert [c.id for c in load(path).checks] == ["test_one"]
-    written(tmp_path, good.format("two"))
+    written(tmp_path, good.replace("NAME", "two"))
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
     assert [c.id for c in load(path).checks] == ["test_two"]
-
-
-def test_encode_is_what_bodies_and_inputs_share():
-    assert unwrap(decode(encode({"x": np.arange(3)})))["x"].tolist() == [0, 1, 2]

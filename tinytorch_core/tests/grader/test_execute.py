@@ -1,0 +1,210 @@
+"""Whatever a cell does, the run ends, names the cell, and says why."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import Any
+
+import nbformat
+import pytest
+
+from tinytorch_core.grader import execute
+from tinytorch_core.grader.execute import run_notebook, run_source
+from tinytorch_core.tests.warm import LIMITS, notebook_of, run_cells
+
+
+def limits(**changes):
+    return type(LIMITS)(**{name: changes.get(name, getattr(LIMITS, name)) for name in LIMITS.__struct_fields__})
+
+
+@pytest.fixture(scope="module")
+def kernel(background, pool):
+    """For cells that leave their kernel alive."""
+    kernel = background.run(pool.take("cells"))
+    yield kernel
+    background.run(pool.discard(kernel))
+
+
+def test_cells_run_in_order_and_each_is_announced(background, kernel):
+    notebook = notebook_of("x = 1", "", "   ", "print(x + 1)")
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# Title"))
+    said: list[tuple[int, str]] = []
+    failure = background.run(run_notebook(kernel, notebook, LIMITS, lambda index, outcome: said.append((index, outcome))))
+    assert failure is None
+    assert said == [(1, "running"), (1, "passed"), (4, "running"), (4, "passed")]
+    assert notebook.cells[4].outputs[0].text == "2\n"
+
+
+def test_the_first_error_ends_the_run_and_is_located(background, kernel):
+    ran, failure = background.run(run_cells(kernel, "a = 1", "def f():\n    return a / 0\nf()", "print('not reached')"))
+    assert ran == ["", "", ""]
+    assert (failure.index, failure.error, failure.message) == (1, "ZeroDivisionError", "division by zero")
+    assert "----> 2     return a / 0" in failure.traceback
+    assert "\x1b" not in failure.traceback
+
+
+def test_a_failing_cell_is_announced_as_failed_and_named_by_its_id(background, kernel):
+    notebook = notebook_of("1 / 0")
+    said: list[tuple[int, str]] = []
+    failure = background.run(run_notebook(kernel, notebook, LIMITS, lambda index, outcome: said.append((index, outcome))))
+    assert said == [(0, "running"), (0, "failed")]
+    assert failure.id == notebook.cells[0].id
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("def f(:\n    pass", "SyntaxError"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import sys; sys.exit(0)", "SystemExit"),
+        ("raise SystemExit", "SystemExit"),
+        ("input('your name? ')", "StdinNotImplementedError"),
+        ("import getpass; getpass.getpass()", "StdinNotImplementedError"),
+        ("%no_such_magic", "UsageError"),
+        ("import numpy as np; np.ones((10**6, 10**6))", "MemoryError"),
+        ("class E(Exception):\n    def __str__(self): return 'x' * 10**6\nraise E", "E"),
+    ],
+)
+def test_an_error_is_told_by_its_name_and_the_kernel_lives(background, kernel, source, error):
+    _, failure = background.run(run_cells(kernel, source))
+    assert failure.error == error
+    assert len(failure.message) <= 2000
+    assert len(failure.traceback) <= 20_000
+    assert background.run(run_cells(kernel, "1")) == ([""], None)
+
+
+def test_of_many_outputs_only_the_first_are_kept(background, kernel):
+    notebook = notebook_of("from IPython.display import display\nfor n in range(300): display(n)")
+    assert background.run(run_notebook(kernel, notebook, LIMITS, lambda index, outcome: None)) is None
+    assert len(notebook.cells[0].outputs) == execute.MAX_OUTPUTS
+
+
+def test_widgets_plots_and_shell_commands_of_honest_notebooks_work(background, kernel):
+    cells = [
+        "import ipywidgets; ipywidgets.IntSlider()",
+        "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show()",
+        "!echo hello from the shell",
+        "%%writefile note.txt\nkept",
+        "print(open('note.txt').read())",
+        "import tempfile; tempfile.TemporaryFile().write(b'x')",
+        "import multiprocessing; multiprocessing.Lock()",
+    ]
+    printed, failure = background.run(run_cells(kernel, *cells))
+    assert failure is None
+    assert "hello from the shell" in printed[2]
+    assert printed[4].strip() == "kept"
+
+
+@dataclasses.dataclass
+class Attack:
+    """A last cell, the limits it meets, and the error it ends as."""
+
+    source: str
+    error: str
+    limits: Any = LIMITS
+    said: str = ""
+
+
+SEND = """
+from IPython import get_ipython
+kernel = get_ipython().kernel
+def send(kind, content):
+    kernel.session.send(kernel.iopub_socket, kind, content=content, parent=kernel.get_parent("shell"))
+"""
+SHORT = limits(cell_seconds=2.0)
+ATTACKS = {
+    "a loop that never ends": Attack("while True: pass", "TimeLimit", SHORT, "still running after 2 seconds"),
+    "a loop that catches everything": Attack(
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass", "TimeLimit", SHORT
+    ),
+    "a wait with all signals blocked": Attack(
+        "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\ntime.sleep(600)", "TimeLimit", SHORT
+    ),
+    "os._exit": Attack("import os; os._exit(0)", "KernelDied", said="Python stopped while this cell was running."),
+    "a crash": Attack("import os; os.kill(os.getpid(), 9)", "KernelDied"),
+    "quit()": Attack("quit()", "KernelDied"),
+    "an endless print": Attack("while True: print('x' * 1000)", "OutputLimit", said="more than 4 MiB"),
+    "one huge print": Attack("print('x' * 20_000_000)", "OutputLimit"),
+    "a print of a thread": Attack(
+        "import threading, time\ndef talk():\n    while True: print('x' * 10_000)\n"
+        "threading.Thread(target=talk, daemon=True).start()\ntime.sleep(600)", "OutputLimit",
+    ),
+    "endless displays": Attack(
+        "from IPython.display import display\nwhile True: display({'text/plain': 'x' * 100_000}, raw=True)", "OutputLimit"
+    ),
+    "a list that grows": Attack("hoard = []\nwhile True: hoard.append(b'x' * 10**7)", "MemoryLimit", said="more than 1536 MiB"),
+    "memory of children": Attack(
+        "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        hoard = [b'x' * 10**6 for _ in range(250)]\n"
+        "        time.sleep(600)\ntime.sleep(600)", "MemoryLimit", limits(memory_bytes=2**30),
+    ),
+    "a stopped kernel": Attack("import os; os.kill(os.getpid(), 19)", "TimeLimit", SHORT),
+    "a display of nothing": Attack(SEND + "send('display_data', {'data': None})", "KernelDied", said="cannot be understood"),
+    "a stream without text": Attack(SEND + "send('stream', {})", "KernelDied", said="cannot be understood"),
+    "bytes that are no message": Attack(
+        SEND + "kernel.iopub_socket.send_multipart([b'not', b'a', b'message'])", "KernelDied", said="cannot be understood"
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ended(background, pool):
+    """Each attack in a kernel of its own, several at once: its failure, and whether its kernel outlived the end."""
+    gate = asyncio.Semaphore(3)
+
+    async def one(attack):
+        async with gate:
+            kernel = await pool.take("cells")
+            _, failure = await run_cells(kernel, "ready = 1", attack.source, "print('went on')", limits=attack.limits)
+            await pool.kill(kernel)
+            alive = kernel.alive()
+            await pool.discard(kernel)
+            return failure, alive
+
+    async def all_of_them():
+        return await asyncio.gather(*map(one, ATTACKS.values()))
+
+    return dict(zip(ATTACKS, background.run(all_of_them()), strict=True))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_ends_with_the_cell_and_the_reason(ended, name):
+    failure, _ = ended[name]
+    assert (failure.index, failure.error) == (1, ATTACKS[name].error)
+    assert ATTACKS[name].said in failure.message
+    assert failure.hint
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_attack_outlives_the_end_of_the_run(ended, name):
+    assert ended[name][1] is False
+
+
+def test_a_cancelled_cell_says_so(background, pool):
+    async def cancelled():
+        kernel = await pool.take("cells")
+        running = asyncio.Event()
+        notebook = notebook_of("while True: pass")
+        run = asyncio.ensure_future(run_notebook(kernel, notebook, LIMITS, lambda index, outcome: running.set()))
+        await running.wait()
+        kernel.stop("cancelled")
+        failure = await run
+        await pool.discard(kernel)
+        return failure
+
+    failure = background.run(cancelled())
+    assert (failure.index, failure.error, failure.hint) == (0, "Cancelled", "")
+
+
+def test_our_own_cell_hands_over_its_payload_and_gets_answers(background, pool):
+    answers: list[Any] = []
+    source = "_tinytorch_harness.publish(_tinytorch_harness.payload() + '!')\nprint('not an answer')"
+
+    async def run():
+        kernel = await pool.take("checks")
+        failure = await run_source(kernel, source, "what goes in", LIMITS, answers.append)
+        await pool.discard(kernel)
+        return failure
+
+    assert background.run(run()) is None
+    assert answers == ["what goes in!"]
