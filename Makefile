@@ -54,7 +54,7 @@ types: setup
 	.venv/bin/mypy
 
 unit: setup
-	.venv/bin/python -m pytest -m "not slow" $(ARGS)
+	.venv/bin/python -m pytest -m "not slow" -n 2 $(ARGS)
 	.venv/bin/jlpm test
 
 course: setup ## the course checks itself: solutions pass, untouched notebooks do not, mistakes are caught

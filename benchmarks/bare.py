@@ -32,7 +32,8 @@ class BareWork:
         self.checks = load(course.checks_source(module.id)).checks
         *earlier, own = solved(course, course.modules[: module.number])
         self.package = Package.of(earlier, own)
-        self.folder = Path(tempfile.mkdtemp(prefix="tinytorch-bare-"))
+        self._temporary = tempfile.TemporaryDirectory(prefix="tinytorch-bare-")
+        self.folder = Path(self._temporary.name)
         for name, source in self.package.sources.items():
             path = self.folder / (name.replace(".", "/") + ".py" if name != "tinytorch" else "tinytorch/__init__.py")
             path.parent.mkdir(exist_ok=True)

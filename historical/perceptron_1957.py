@@ -181,7 +181,7 @@ ipywidgets.interact(play, correction=(1, len(film)));
 
 # %% [markdown]
 # At some point the corrections stop: a whole round goes by without a mistake. That is no luck. If there is *any* line that separates the two kinds, then the rule finds one after a finite number of corrections, at most
-# $(R/\gamma)^2$, where R is the length of the longest example and γ the width of the free strip beside the line. This is the **perceptron convergence theorem** (Rosenblatt and others, around 1960;
+# $(R/\gamma)^2$, where R is the length of the longest example and γ the distance from the line to the nearest one. This is the **perceptron convergence theorem** (Rosenblatt and others, around 1960;
 # the well-known short proof is Novikoff's, 1962).
 #
 # ## Experiment 2: two or seven?
@@ -211,7 +211,7 @@ for round_number in range(8):
 results["digits"] = history[-1][2]
 
 # %% [markdown]
-# What has it learned? Its weights are a picture: where ink speaks for a seven (orange) and where it speaks for a two (blue). Below, some digits it still gets wrong. Would you have known?
+# What has it learned? Its weights are a picture: where ink speaks for a seven (red) and where it speaks for a two (blue). Below, some digits it still gets wrong. Would you have known?
 
 # %%
 figure, panels = plt.subplots(2, 6, figsize=(9, 3.2))
@@ -244,19 +244,18 @@ plt.show()
 corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
 answers = np.array([-1, 1, 1, -1], dtype=np.float32)
 
-machine, film, best = Perceptron(2), [], 0.0
+machine, film, scores = Perceptron(2), [], []
 
 
 def keep(machine):
-    global best
     film.append(machine.state_dict())
-    best = max(best, accuracy(machine, corners, answers))
+    scores.append(accuracy(machine, corners, answers))
 
 
 rounds = learn(machine, corners, answers, rounds=100, seed=1969, after_each=keep)
-results["XOR"] = best
+results["XOR"] = max(scores)
 print(f"corrections in the first rounds: {rounds[:12]}, in the last: {rounds[-12:]}")
-print(f"{sum(rounds)} corrections; the best that it ever got: {best:.0%}")
+print(f"{sum(rounds)} corrections; the best that it ever got: {max(scores):.0%} right")
 
 figure, panels = plt.subplots(1, 6, figsize=(9, 1.8))
 for panel, moment in zip(panels, (3, 4, 5, 6, 7, 8)):
@@ -270,10 +269,10 @@ plt.show()
 # %%
 lines = Linear(2, 100_000, seed=1969)
 guesses = (lines(Tensor(corners)) > 0).numpy() * 2 - 1  # (4, 100000)
-scores = (guesses == answers[:, None]).mean(axis=0)
-results["XOR"] = max(results["XOR"], scores.max().item())
-for score in np.unique(scores):
-    print(f"{score:4.0%} right: {np.sum(scores == score):7,} lines")
+right = (guesses == answers[:, None]).mean(axis=0)
+results["XOR"] = max(results["XOR"], right.max().item())
+for share in np.unique(right):
+    print(f"{share:4.0%} right: {np.sum(right == share):7,} lines")
 
 # %% [markdown]
 # Not one. And none can exist; four lines of algebra show it. To be right everywhere, a line would need

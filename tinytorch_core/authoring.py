@@ -144,6 +144,14 @@ def to_bytes(notebook: NotebookNode) -> bytes:
     return (nbformat.writes(notebook) + "\n").encode()  # type: ignore[no-untyped-call, no-any-return]
 
 
+def to_html(notebook: NotebookNode) -> str:
+    """A notebook as a page, for an author who wants to read it as a student will."""
+    from nbconvert import HTMLExporter
+
+    body, _ = HTMLExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]
+    return str(body)
+
+
 def _mutants(path: Path, exercise: str) -> Iterator[Mutant]:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))

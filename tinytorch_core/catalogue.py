@@ -101,7 +101,7 @@ class Course(msgspec.Struct, frozen=True):
         """The module that `text` names: 2, 02, tensor or 02_tensor."""
         wanted = text.strip()
         for module in self.modules:
-            if wanted in (module.id, module.name) or (wanted.isdecimal() and int(wanted) == module.number):
+            if wanted in (module.id, module.name) or re.fullmatch(f"0*{module.number}", wanted):
                 return module
         raise UnknownName(f"There is no module {text!r}. The course has 1 to {len(self.modules)}; `tito status` lists them.")
 

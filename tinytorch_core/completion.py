@@ -47,11 +47,11 @@ async def complete(
     Raises NotAllowed if the module is locked. Everything else that can go wrong ends as a Report.
     """
     attempt = attempt or new_attempt()
-    keep = record and tuple(stages) == Stages
+    keep = tuple(stages) == Stages  # a part of the checks is a look, not an attempt
     await asyncio.to_thread(_begin, workspace, store, module, attempt, keep)
     on_event(Progress(attempt=attempt, module=module.id, seq=0, kind="queued"))
     try:
-        return await _graded(workspace, store, module, grader, attempt, keep, stages, on_event)
+        return await _graded(workspace, store, module, grader, attempt, keep, record and keep, stages, on_event)
     except asyncio.CancelledError:
         stopped = Report(attempt=attempt, module=module.id, state="done", verdict="interrupted", started=time.time())
         if keep:
@@ -69,7 +69,7 @@ def _begin(workspace: Workspace, store: ProgressStore, module: Module, attempt: 
 
 async def _graded(
     workspace: Workspace, store: ProgressStore, module: Module, grader: Grader, attempt: str,
-    keep: bool, stages: Sequence[str], on_event: OnEvent,
+    keep: bool, record: bool, stages: Sequence[str], on_event: OnEvent,
 ) -> Report:  # fmt: skip
     report = None
     for _ in range(TRIES):
@@ -80,7 +80,7 @@ async def _graded(
         except NotGradable as error:
             return await asyncio.to_thread(_ended, store, _unreadable(attempt, module, error), keep)
         report = await grader.grade(job, on_event)
-        if not (report.passed and keep):
+        if not (report.passed and record):
             return await asyncio.to_thread(_ended, store, report, keep)
         accepted = await asyncio.to_thread(_accept, workspace, store, module, job, report, against)
         if accepted:

@@ -62,16 +62,21 @@ async def _checked(settings: Settings, modules: list[Module], historical: list[H
 @click.option(
     "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder for it. Default: a new temporary one."
 )
+@click.option("--no-browser", is_flag=True, help="Only write the files. With --json, no browser is opened either.")
 @click.pass_obj
-def preview(settings: Settings, name: str, output: Path | None) -> Located:
-    """Write a module's notebook as students get it, and print its path."""
+def preview(settings: Settings, name: str, output: Path | None, no_browser: bool) -> Located:
+    """Write a module's notebook as students get it, and show it as a page in the browser."""
     module = settings.course.module(name)
     notebook = authoring.student_notebook(settings.course, module)
     folder = output or Path(tempfile.mkdtemp(prefix="tinytorch-preview-"))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder.resolve() / f"{module.id}.ipynb"
     path.write_bytes(authoring.to_bytes(notebook))
-    return Located(path=str(path), next=f"Look at it: jupyter lab {path}")
+    page = path.with_suffix(".html")
+    page.write_text(authoring.to_html(notebook), encoding="utf-8")
+    if not (no_browser or settings.as_json):
+        click.launch(page.as_uri())
+    return Located(path=str(path), next=f"As a page: {page}")
 
 
 @dev.command(

@@ -274,9 +274,12 @@ class Exchange:
         return [c for c in self.challenges.values() if c.timed]
 
     def clocks_disagree(self) -> bool:
-        """True if the cell of timed checks took much longer out here than the kernel says: a busy machine, or a false clock."""
+        """True if the cell of timed checks took much longer out here than the kernel says: a busy machine, or a false clock.
+
+        And if it took less time than the kernel says, which only a false clock can.
+        """
         claimed = sum(c.seconds for c in self._timed())
-        return self.outside_seconds > 1.5 * claimed + CLOCK_SLACK + 4 * self.reference_seconds
+        return not claimed <= self.outside_seconds <= 1.5 * claimed + CLOCK_SLACK + 4 * self.reference_seconds
 
     def _payload(self, challenges: list[Challenge]) -> str:
         return json.dumps(

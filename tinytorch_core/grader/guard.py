@@ -16,6 +16,12 @@ import time
 from functools import partial
 
 SCRATCH = "TINYTORCH_SCRATCH"
+WORKER = """
+import sys
+sys.modules["rfc3987_syntax"] = None  # an optional part of jsonschema, which takes a second to start and which nothing here needs
+from tinytorch_core.grader.worker import main
+main()
+"""
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -28,7 +34,7 @@ def main() -> int:
     ):  # the worker ends when its stdin does; until then somebody has to clean up
         signal.signal(name, _stay)  # not SIG_IGN, which the student's own processes would inherit
     scratch = tempfile.mkdtemp(prefix="tinytorch-")
-    command = [sys.executable, "-I", "-m", "tinytorch_core.grader.worker"]
+    command = [sys.executable, "-I", "-c", WORKER]
     worker = subprocess.Popen(
         command,
         env={**os.environ, SCRATCH: scratch},

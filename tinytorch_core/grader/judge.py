@@ -62,9 +62,9 @@ def judge_one(exchange: Exchange, challenge: Challenge) -> Outcome:
             "error", "The machine was too busy to time this check. Close what else is running and try again."
         )
     best = record.get("best")
-    if not isinstance(best, (int, float)) or best <= 0:
+    if type(best) is not float or best <= 0:
         return Outcome("error", "This check came back without its time.")
-    return too_slow(challenge.check, challenge.reference, float(best))
+    return too_slow(challenge.check, challenge.reference, best)
 
 
 def _why_missing(stopped: CellFailure | None) -> str:

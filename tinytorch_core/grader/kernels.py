@@ -144,6 +144,9 @@ class Pool:
                 kernel.pid = manager.provisioner.pid  # type: ignore[union-attr]
                 self._keepers[kernel.pid] = kernel
             await self._connect(kernel)
+        except asyncio.CancelledError:
+            await self.discard(kernel)
+            raise
         except (RuntimeError, TimeoutError, OSError) as error:
             await self.discard(kernel)
             raise GraderError(
@@ -229,8 +232,10 @@ class Pool:
 
     async def close(self) -> None:
         """Kill every kernel and remove every scratch folder."""
-        for tasks in self._starting.values():
-            await asyncio.gather(*tasks, return_exceptions=True)
+        starting = [task for tasks in self._starting.values() for task in tasks]
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
         for kernel in list(self._keepers.values()):
             await self.discard(kernel)
         shutil.rmtree(self._root, ignore_errors=True)

@@ -79,17 +79,16 @@ class Worker:
             if message.attempt in self._runs:
                 self._runs[message.attempt].cancel()
         elif isinstance(message, (Grade, RunHistorical)):
-            self.background(self._work(message))
+            name = message.job.module if isinstance(message, Grade) else message.job.historical
+            run = Run(message.job.attempt, name, self.pool, lambda progress: self.say(Event(progress)))
+            self._runs[run.attempt] = run
+            self.background(self._work(message, run))
 
-    async def _work(self, message: Grade | RunHistorical) -> None:
-        job = message.job
-        name = message.job.module if isinstance(message, Grade) else message.job.historical
-        run = Run(job.attempt, name, self.pool, lambda progress: self.say(Event(progress)))
-        self._runs[job.attempt] = run
+    async def _work(self, message: Grade | RunHistorical, run: Run) -> None:
         try:
             self.say(Done(await self._judge(message, run)))
         finally:
-            del self._runs[job.attempt]
+            del self._runs[run.attempt]
             await run.tidy()
             if not self._runs:
                 await self.warm_up()

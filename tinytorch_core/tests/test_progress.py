@@ -400,6 +400,38 @@ def test_setting_aside_keeps_the_old_file_and_begins_a_new_one(
     store.check()
 
 
+def test_damage_in_a_part_that_is_seldom_read_is_found_by_a_close_look(store: ProgressStore) -> None:
+    store.finish(ended("a"))
+    with sqlite3.connect(store.path) as database:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'attempts_of_module'"
+        page, size = database.execute(query).fetchone()[0], database.execute("PRAGMA page_size").fetchone()[0]
+    database.close()
+    data = bytearray(store.path.read_bytes())
+    data[(page - 1) * size : page * size] = b"\xff" * size
+    store.path.write_bytes(data)
+    assert store.attempt("a") == ended("a")
+    with pytest.raises(StoreError, match="damaged"):
+        store.check()
+
+
+def test_a_store_that_another_process_made_meanwhile_is_used(
+    store: ProgressStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.finish(ended("a"))
+    monkeypatch.setattr(os.path, "lexists", lambda path: False)  # as it was when this process looked
+    assert ProgressStore(store.path).attempt("a") == ended("a")
+
+
+def test_a_store_that_vanishes_at_the_last_moment_is_not_made_anew(
+    store: ProgressStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.path.unlink()
+    monkeypatch.setattr(Path, "is_file", lambda path: True)
+    with pytest.raises(StoreError, match="can't be opened"):
+        store.completions()
+    assert not os.path.lexists(store.path)
+
+
 def test_setting_aside_twice_in_a_second_keeps_both(store: ProgressStore) -> None:
     kept = {store.set_aside() for _ in range(3)}
     assert len(kept) == 3 and all(path.is_file() for path in kept)

@@ -143,6 +143,15 @@ describe('the report', () => {
     });
   });
 
+  it('lays out the message of what it would break', () => {
+    const message = 'called    a + b\ngot       1\nexpected  2';
+    const blame = { module: '03_layers', exercise: null, cell: null, message };
+    show(finished({ verdict: 'failed', blame }));
+    expect(screen.getByRole('group', { name: 'Details: Layers' }).textContent).toContain(
+      'expected'
+    );
+  });
+
   it('offers what was unlocked', () => {
     const unlocked = { modules: ['03_layers'], historical: ['perceptron_1957'], milestones: [] };
     show(finished({ unlocked }), aCourse({ modules: [aModule(1), aModule(2), aModule(3)] }));

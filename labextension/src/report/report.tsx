@@ -79,18 +79,22 @@ function Blame({ report, course, reveal }: IPart): JSX.Element | null {
   if (!blame || (blame.module === report.module && !blame.message)) {
     return null;
   }
-  const module = course?.modules.find(m => m.id === blame.module);
+  const name = course?.modules.find(m => m.id === blame.module)?.title ?? blame.module;
+  const laidOut = blame.message.includes('\n');
   return (
-    <p className="jp-TinyTorch-text" data-testid="tinytorch-blame">
-      <strong>Look first at {module?.title ?? blame.module}.</strong> <Prose text={blame.message} />{' '}
-      <button
-        type="button"
-        className="jp-TinyTorch-link"
-        onClick={() => reveal(blame.cell, blame.exercise ?? '', blame.module)}
-      >
-        Show the cell
-      </button>
-    </p>
+    <section data-testid="tinytorch-blame">
+      <p className="jp-TinyTorch-text">
+        <strong>Look first at {name}.</strong> {!laidOut && <Prose text={blame.message} />}{' '}
+        <button
+          type="button"
+          className="jp-TinyTorch-link"
+          onClick={() => reveal(blame.cell, blame.exercise ?? '', blame.module)}
+        >
+          Show the cell
+        </button>
+      </p>
+      {laidOut && <Message text={blame.message} name={name} />}
+    </section>
   );
 }
 

@@ -310,6 +310,13 @@ def test_a_check_file_that_cannot_run_is_named_with_its_line(tmp_path, source):
         load(written(tmp_path, source))
 
 
+def test_inputs_that_cannot_go_into_a_kernel_are_the_authors_to_mend(tmp_path):
+    source = HEADER + "@given(lambda rng: {'x': [rng]})\n@wants(lambda x: 1)\ndef test_x(tt, x):\n    '''X.'''\n    return 1\n"
+    package = Package.of((), Accepted(module="01_x", source="", names=()))
+    with pytest.raises(GraderError, match="inputs of check test_x hold Generator, which is not plain data"):
+        Exchange(load(written(tmp_path, source)), package, Stages)
+
+
 def test_a_changed_check_file_is_read_again(tmp_path):
     good = HEADER + "@given(dict)\n@wants(lambda: 1)\ndef test_NAME(tt):\n    '''X.'''\n    return 1\n"
     path = written(tmp_path, good.replace("NAME", "one"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tinytorch_core.catalogue import Exercise
 from tinytorch_core.export import export
 from tinytorch_core.grader import judge
-from tinytorch_core.grader.checks import REPEAT, Exchange, Package, load
+from tinytorch_core.grader.checks import Exchange, Package, load
 from tinytorch_core.grader.job import Accepted
 from tinytorch_core.grader.preflight import read
 from tinytorch_core.kernel.plain import encode
@@ -216,19 +216,19 @@ def test_a_slow_solution_fails_though_its_answer_is_right(exchange):
     ],
     ids=lambda claims: str(claims)[:40],
 )
-def test_a_slow_solution_that_lies_about_its_time_is_not_believed(exchange, claims):
+def test_a_slow_solution_that_lies_about_its_time_does_not_pass(exchange, claims):
     """Two seconds passed outside, which is more than the limit, whatever the kernel's clock says."""
-    assert timed_outcome(exchange, outside=2.1, **claims) == "failed"
+    assert timed_outcome(exchange, outside=2.1, **claims) in ("failed", "error")
+
+
+def test_on_a_busy_machine_a_time_is_no_ones_fault(exchange):
+    assert timed_outcome(exchange, outside=1.0, seconds=0.045, best=0.011) == "error"
+    exchange.reference_seconds = 0.4  # the references were as slow to come back
+    assert timed_outcome(exchange, outside=1.0, seconds=0.045, best=0.011) == "passed"
 
 
 def test_a_wrong_answer_fails_however_fast_it_is(exchange):
     assert timed_outcome(exchange, outside=0.05, answer=1.5) == "failed"
-
-
-def test_the_clock_outside_counts_the_observation_and_its_repetitions(exchange):
-    exchange.outside_seconds = 4.0
-    exchange.challenges[TIMED].records = [{**right(exchange.challenges[TIMED]), "seconds": 0.0}]
-    assert judge._believed_seconds(exchange, exchange.challenges[TIMED]) == 4.0 / (REPEAT + 1)
 
 
 def test_the_first_unsolved_exercise_is_in_the_courses_order():

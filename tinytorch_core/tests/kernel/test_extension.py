@@ -35,6 +35,7 @@ class Shell:
         self.user_module = ModuleType("__main__")
         self.magics = {}
         self.published = []
+        self.settled = []
         self.display_pub = SimpleNamespace(publish=self.published.append)
 
     def register_magic_function(self, function, kind, name):
@@ -65,6 +66,7 @@ def describe(workspace, **more):
 @pytest.fixture
 def shell(monkeypatch):
     shell = Shell()
+    monkeypatch.setattr(extension.speed, "settle", lambda: shell.settled.append(1))
     monkeypatch.setattr("tinytorch_core.kernel.live.get_ipython", lambda: shell)
     monkeypatch.setitem(sys.modules, "__main__", shell.user_module)
     return shell
@@ -75,6 +77,11 @@ def test_the_package_of_the_workspace_can_be_imported(workspace, shell):
     from tinytorch import first  # type: ignore[import-not-found]
 
     assert first() == 1
+
+
+def test_numpy_is_made_to_run_as_in_grading_in_every_notebook(workspace, shell):
+    extension.load(shell)
+    assert shell.settled == [1]
 
 
 def test_the_notebooks_own_module_means_the_notebook(workspace, shell):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tinytorch_core.kernel.plain import DTYPES, EXACT, MAX_DEPTH, Array, Other, decode, encode, unwrap
+from tinytorch_core.kernel.plain import DTYPES, EXACT, MAX_DEPTH, Array, Other, decode, encode, foreign, unwrap
 
 many = settings(deadline=None, database=None, max_examples=150)
 
@@ -232,3 +232,16 @@ def test_a_decoded_array_can_be_written_to():
     decoded = through_json(np.zeros(3))
     decoded.values[0] = 1
     assert decoded.values.tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ({"x": [1, {"y": (2.5, object())}]}, "object"),
+        ([1j], "complex"),
+        ({"x": np.zeros(3), "y": [None, "text", True, 2**60, float("nan")]}, ""),
+        ({}, ""),
+    ],
+)  # fmt: skip
+def test_what_had_no_plain_form_is_found_wherever_it_is(value, name):
+    assert foreign(encode(value)) == name
