@@ -49,6 +49,7 @@ lint: setup
 	.venv/bin/ruff format -q --check .
 	.venv/bin/lint-imports --no-logo --no-cache >.stamps/imports.log || { cat .stamps/imports.log; exit 1; }
 	.venv/bin/jlpm lint:check
+	.venv/bin/jlpm types:check
 
 types: setup
 	.venv/bin/mypy
@@ -64,6 +65,7 @@ test-wheel: setup ## build the wheel, install it elsewhere, use it
 	.venv/bin/python -m pytest -m slow $(ARGS)
 
 test-browser: setup .stamps/ui-tests ## a student's journey in Chromium (CHROMIUM=path, ARGS="-g words")
+	node_modules/.bin/tsc --project $(UI_TESTS)
 	cd $(UI_TESTS) && CHROMIUM="$(CHROMIUM)" ../../.venv/bin/npx playwright test $(ARGS)
 
 screenshot: setup .stamps/ui-tests ## draw docs/screenshot.png again

@@ -138,8 +138,9 @@ class ProgressStore:
         return [self._report(row) for row in rows]
 
     def latest(self) -> dict[str, Report]:
-        """The newest attempt of each module that has one."""
-        query = "SELECT module, report FROM attempts WHERE number IN (SELECT max(number) FROM attempts GROUP BY module)"
+        """The newest finished attempt of each module that has one. A running one has nothing to tell yet."""
+        newest = "SELECT max(number) FROM attempts WHERE NOT running GROUP BY module"
+        query = f"SELECT module, report FROM attempts WHERE number IN ({newest})"
         with self._reading() as database:
             rows = database.execute(query).fetchall()
         return {row["module"]: self._report(row) for row in rows}

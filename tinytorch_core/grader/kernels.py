@@ -70,7 +70,10 @@ class Kernel:
         return self.folder / "work"
 
     def alive(self) -> bool:
-        return psutil.pid_exists(self.pid) and psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+        try:
+            return bool(psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
 
     def stop(self, because: str) -> None:
         """Kill the process at once; what waits on it sees a dead kernel. Its children go in `Pool.discard`."""

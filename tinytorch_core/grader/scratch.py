@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -36,5 +37,6 @@ def _copy_small_files(folder: Path, target: Path) -> None:
         p for p in sorted(folder.iterdir()) if p.suffix not in (".ipynb", ".py") and p.is_file() and not p.is_symlink()
     )
     for path, _ in zip(files, range(64), strict=False):
-        if path.stat().st_size <= 4 * MIB:
-            shutil.copyfile(path, target / path.name)
+        with contextlib.suppress(OSError):  # what can't be read by us is not there for a cell either
+            if path.stat().st_size <= 4 * MIB:
+                shutil.copyfile(path, target / path.name)

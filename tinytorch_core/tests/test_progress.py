@@ -56,7 +56,15 @@ def test_attempts_come_newest_first_and_of_one_module(store: ProgressStore) -> N
     store.finish(ended("a"))  # ending late does not make it newer
     assert [r.attempt for r in store.attempts("01_counting")] == ["c", "b", "a"]
     assert [r.attempt for r in store.attempts("01_counting", limit=2)] == ["c", "b"]
-    assert {m: r.attempt for m, r in store.latest().items()} == {"01_counting": "c", "02_adding": "d"}
+
+
+def test_the_latest_attempt_is_one_that_has_ended(store: ProgressStore) -> None:
+    for name in ("a", "b"):
+        store.start(running(name), owner_pid=1)
+        store.finish(ended(name))
+    store.start(running("c"), owner_pid=1)
+    store.start(running("d", "02_adding"), owner_pid=1)
+    assert {m: r.attempt for m, r in store.latest().items()} == {"01_counting": "b"}
 
 
 def test_a_completion_is_kept_whole(store: ProgressStore, solved: Solved) -> None:

@@ -136,7 +136,6 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
     );
     await expect(next).toContainText('05 Losses is coming');
     await expect(page.getByTestId('tinytorch-statusbar')).toHaveText('TinyTorch 4 / 14');
-    await picture('screenshot');
   });
 
   await test.step('the Perceptron of 1957 runs to its assert, on the student’s own package', async () => {
@@ -157,7 +156,8 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
     expect(cells.flatMap(cell => cell.errors)).toEqual([]);
     expect(cells.every(cell => cell.ran)).toBe(true);
     expect(cells[cells.length - 1].source).toContain('assert');
-    await picture('perceptron');
+    await student.cell('plt.subplots(1, len(moments)');
+    await picture('screenshot');
   });
 
   await test.step('the command line sees the same state', async () => {

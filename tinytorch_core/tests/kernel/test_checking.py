@@ -94,8 +94,9 @@ def test_a_wrong_answer_is_told_with_what_came_and_what_was_expected():
 
 
 def test_of_long_answers_only_the_part_that_differs_is_told():
-    check = check_of(wants(lambda: ["a long word"] * 100)(lambda tt: None))
-    assert check.verdict({}, ["a long word"] * 99 + ["another"]) == "expected 'a long word' at [99], got 'another'"
+    word = "a word that goes on and on for a while"
+    check = check_of(wants(lambda: [word] * 12)(lambda tt: None))
+    assert check.verdict({}, [word] * 11 + ["another"]) == f"expected {word!r} at [11], got 'another'"
 
 
 def test_a_judge_sees_arrays_as_numpy_arrays():

@@ -1,0 +1,130 @@
+"""A pool of single-use kernels: warm when wanted, gone with everything they started when done."""
+
+import asyncio
+import os
+import signal
+import stat
+import sys
+
+import psutil
+import pytest
+
+from tinytorch_core.errors import GraderError
+from tinytorch_core.grader import isolation
+from tinytorch_core.grader.kernels import Pool
+from tinytorch_core.tests.warm import LIMITS, OwnPool, run_cells
+
+
+def running(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def own_children():
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+CHILDREN = """
+import subprocess, sys
+plain = subprocess.Popen(["sleep", "600"])
+own_session = subprocess.Popen(["sleep", "600"], start_new_session=True)
+nest = subprocess.Popen(["sh", "-c", "sleep 600 & sleep 600"], start_new_session=True)
+immune = subprocess.Popen([sys.executable, "-c", "import signal, time\\nfor s in (1, 2, 15): signal.signal(s, 1)\\ntime.sleep(600)"])
+print(plain.pid, own_session.pid, nest.pid, immune.pid)
+"""
+
+
+def test_nothing_that_a_kernel_started_outlives_it_and_other_kernels_do(background, pool):
+    async def run():
+        kernel, neighbour = await asyncio.gather(pool.take("cells"), pool.take("cells"))
+        (printed,), _ = await run_cells(kernel, CHILDREN)
+        started = {process.pid for process in psutil.Process(kernel.pid).children(recursive=True)}
+        before = {pid: running(pid) for pid in started}
+        await pool.kill(kernel)
+        after = [running(pid) for pid in (kernel.pid, *started)]
+        neighbours = await run_cells(neighbour, "print('still here')")
+        await pool.discard(kernel, neighbour)
+        return printed, before, after, neighbours
+
+    printed, before, after, neighbours = background.run(run())
+    assert {int(pid) for pid in printed.split()} <= before.keys()
+    assert len(before) >= 5
+    assert all(before.values())
+    assert not any(after)
+    assert neighbours == (["still here\n"], None)
+
+
+def test_a_kernel_is_reached_through_its_private_folder_only(background, pool):
+    async def run():
+        kernel = await pool.take("checks")
+        connections = psutil.Process(kernel.pid).net_connections("inet")
+        files = sorted(path.name for path in kernel.folder.iterdir())
+        mode = stat.S_IMODE(kernel.folder.stat().st_mode)
+        await pool.discard(kernel)
+        return connections, files, mode, kernel.folder.exists()
+
+    connections, files, mode, exists = background.run(run())
+    assert connections == []
+    assert "connection.json" not in files
+    assert mode == 0o700
+    assert not exists
+
+
+def test_a_warm_kernel_that_died_is_not_handed_out(background, pool):
+    async def run():
+        pool.refill()
+        await pool.warm()
+        victim = pool._ready["checks"][0]
+        os.kill(victim.pid, signal.SIGKILL)
+        while victim.alive():
+            await asyncio.sleep(0.01)
+        kernel = await pool.take("checks")
+        alive = kernel.alive()
+        await pool.discard(kernel)
+        return victim, kernel, alive
+
+    victim, kernel, alive = background.run(run())
+    assert kernel is not victim
+    assert alive
+
+
+def test_a_kernel_that_does_not_start_is_our_fault_and_leaves_nothing(background, monkeypatch):
+    before = own_children()
+    monkeypatch.setattr(Pool, "_command", lambda pool, role, folder: [sys.executable, "-c", "raise SystemExit(1)"])
+
+    async def run():
+        pool = OwnPool(LIMITS, "process", size=1)
+        with pytest.raises(GraderError, match=r"A grading kernel did not start .*`tito doctor`"):
+            await pool.take("checks")
+        folders = list(pool._root.iterdir())
+        await pool.close()
+        return folders, pool._root.exists()
+
+    assert background.run(run()) == ([], False)
+    assert own_children() <= before
+
+
+def test_closing_ends_what_is_ready_what_is_taken_and_what_still_starts(background):
+    before = own_children()
+
+    async def run():
+        pool = OwnPool(LIMITS, isolation.best(), size=1)
+        taken = await pool.take("checks")
+        pool.refill()  # two begin to start
+        await asyncio.sleep(0)
+        await pool.close()
+        return pool._root.exists(), taken.alive()
+
+    assert background.run(run()) == (False, False)
+    assert own_children() <= before
+
+
+def test_the_limits_of_the_settings_are_in_the_command():
+    pool = OwnPool(LIMITS, "process", size=1)
+    command = " ".join(pool._command("cells", pool._root))
+    assert f'"RLIMIT_AS": {LIMITS.memory_bytes}' in command or sys.platform != "linux"
+    assert " -I " in command
+    assert f'"parent": {os.getpid()}' in command
+    pool._root.rmdir()
