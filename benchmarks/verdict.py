@@ -21,7 +21,7 @@ from pathlib import Path
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 os.environ.update(dict.fromkeys(THREADS, "1"))
-os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+os.environ["MPLBACKEND"] = "template"  # as in grading: figures are made, not drawn
 
 from bare import BareWork  # noqa: E402
 from running_server import RunningServer  # noqa: E402

@@ -358,7 +358,7 @@ def test_module_imports_alone(tt, x, names):
 
 
 @stage("import")
-@given(lambda rng: {"names": rng.permutation(CLASSES + ("Tensor", "operation", "no such name")).tolist()})
+@given(lambda rng: {"names": rng.permutation((*CLASSES, "Tensor", "operation", "no such name")).tolist()})
 @wants(lambda names: [name in CLASSES or name == "Tensor" for name in names])
 def test_every_class_is_there(tt, names):
     """ReLU, Sigmoid, Tanh, GELU and Softmax are classes of the package.

@@ -172,7 +172,7 @@ plt.show()
 
 # %%
 def play(correction=1):
-    figure, panel = plt.subplots(figsize=(3.2, 3.2))
+    panel = plt.figure(figsize=(3.2, 3.2)).gca()
     draw_line(panel, film[correction - 1], points, sides, f"correction {correction} of {len(film)}")
     plt.show()
 

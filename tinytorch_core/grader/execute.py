@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import nbformat
-import psutil
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from tinytorch_core.grader.connection import GradingClient
 from tinytorch_core.grader.job import MIB, Limits
-from tinytorch_core.grader.kernels import GradingClient, Kernel
+from tinytorch_core.grader.kernels import Kernel
+from tinytorch_core.grader.processes import over_memory
 from tinytorch_core.kernel.harness import MIME
 from tinytorch_core.report import CellFailure
 
@@ -130,26 +131,6 @@ class _Client(NotebookClient):
         else:
             self.kernel.stop("time")
         self._give_up()
-
-
-def over_memory(pid: int, limit: int) -> bool:
-    """True if a process and its descendants hold more than `limit` bytes.
-
-    True as well where the process has used up its own address space: after that a kernel often cannot even say so.
-    """
-    try:
-        root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
-        return sum(map(_resident, family)) > limit or root.memory_info().vms > 0.97 * limit
-    except psutil.Error:
-        return False
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
 
 
 def _size(content: Any) -> int:

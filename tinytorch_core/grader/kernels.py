@@ -7,56 +7,44 @@ beforehand saves the rest. A kernel serves one grading and is then killed with e
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
 import zmq
-import zmq.asyncio
-from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
-from platformdirs import user_cache_path
 
 from tinytorch_core.errors import GraderError
+from tinytorch_core.grader.connection import GradingClient, GradingManager, build_matplotlib_cache, environment
 from tinytorch_core.grader.isolation import Level
 from tinytorch_core.grader.job import MIB, Limits
-from tinytorch_core.kernel.speed import THREADS
+from tinytorch_core.grader.processes import sweep
 
 Role = Literal["cells", "checks"]
 
 START_SECONDS = 60
 MAX_MESSAGE = 16 * MIB
 PRIME: dict[Role, str] = {
-    "cells": (
-        "import gc, os\nimport matplotlib.pyplot as _plt\n"
-        "_plt.figure(figsize=(1, 1)); _plt.plot([0, 1]); _plt.show(); del _plt\ngc.collect(); gc.freeze()"
-    ),
+    "cells": "from tinytorch_core.kernel import boot as _boot\n_boot.prime_cells(); del _boot",
     "checks": "from tinytorch_core.kernel import harness as _tinytorch_harness\n_tinytorch_harness.prime()",
 }
 KERNEL_FLAGS = (
     "--HistoryManager.enabled=False",
     "--IPKernelApp.ignore_cwd=True",
     "--IPKernelApp.capture_fd_output=False",
-    "--no-secure",
 )
 
 
 class Kernel:
     """One kernel process with its connected client and its scratch folder."""
 
-    def __init__(self, role: Role, folder: Path, manager: AsyncKernelManager) -> None:
+    def __init__(self, role: Role, folder: Path, manager: GradingManager) -> None:
         self.role = role
         self.folder = folder
         self.manager = manager
@@ -143,7 +131,7 @@ class Pool:
         kernel = Kernel(role, folder, manager)
         try:
             async with self._spawning:  # a sweep must not meet a process that is not registered yet
-                await manager.start_kernel(env=_environment(folder), cwd=str(folder / "work" / "notebooks"))
+                await manager.start_kernel(env=environment(folder), cwd=str(folder / "work" / "notebooks"))
                 kernel.pid = manager.provisioner.pid  # type: ignore[union-attr]
                 self._keepers[kernel.pid] = kernel
             await self._connect(kernel)
@@ -199,11 +187,11 @@ class Pool:
         async with self._spawning:
             for kernel in kernels:
                 self._keepers.pop(kernel.pid, None)
-            await asyncio.to_thread(self._sweep)
+            await asyncio.to_thread(sweep, set(self._keepers))
 
     async def discard(self, *kernels: Kernel) -> None:
         """Kill kernels, close their clients and remove their scratch folders."""
-        if any(kernel.pid in self._keepers for kernel in kernels):
+        if any(kernel.pid in self._keepers or not kernel.pid for kernel in kernels):  # 0: cancelled before we knew
             await self.kill(*kernels)
         for kernel in kernels:
             if kernel.client is not None:
@@ -212,26 +200,6 @@ class Pool:
                 await kernel.manager.provisioner.wait()  # its last thread may still be ending
             await kernel.manager.cleanup_resources()
             await asyncio.to_thread(shutil.rmtree, kernel.folder, True)
-
-    def _sweep(self) -> None:
-        """Freeze, then kill, until nothing is left that does not belong to a kernel we keep.
-
-        Where the worker is a sub-reaper, what a kernel left behind comes back to the worker as a child.
-        """
-        for _ in range(50):
-            victims = [p for p in psutil.Process().children(recursive=True) if _running(p) and not self._kept(p)]
-            for act in (psutil.Process.suspend, psutil.Process.kill):
-                for victim in victims:
-                    _try(act, victim)
-            if not victims:
-                return
-            _wait_for_end(victims)
-
-    def _kept(self, process: psutil.Process) -> bool:
-        try:
-            return any(p.pid in self._keepers for p in (process, *process.parents()))
-        except psutil.Error:
-            return False
 
     async def close(self) -> None:
         """Kill every kernel and remove every scratch folder."""
@@ -242,123 +210,3 @@ class Pool:
         for kernel in list(self._keepers.values()):
             await self.discard(kernel)
         shutil.rmtree(self._root, ignore_errors=True)
-
-
-def _wait_for_end(processes: list[psutil.Process]) -> None:
-    """Wait until killed processes are dead, and collect those that are our own children."""
-    for _ in range(200):
-        for process in processes:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(process.pid, os.WNOHANG)
-        if not any(map(_running, processes)):
-            return
-        time.sleep(0.002)
-
-
-def _running(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _try(act: Callable[[psutil.Process], None], process: psutil.Process) -> None:
-    try:
-        act(process)
-    except psutil.NoSuchProcess:  # it was faster
-        return
-
-
-class GradingClient(AsyncKernelClient):
-    """A client whose next execute request carries `payload` beside the code: IPython would read a megabyte of code four times."""
-
-    payload = ""
-    process_alive: Callable[[], bool] = staticmethod(lambda: True)
-    monitors: tuple[zmq.asyncio.Socket, ...] = ()
-
-    async def _async_is_alive(self) -> bool:
-        """By the process, not by the heartbeat: on a busy machine a kernel that still imports misses beats, and is not dead."""
-        return self.process_alive()
-
-    is_alive = _async_is_alive
-
-    def watch_connection(self) -> None:
-        """From now on, notice when a channel is cut."""
-        channels = (self.iopub_channel, self.shell_channel)
-        self.monitors = tuple(channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED) for channel in channels)
-
-    def cut_off(self) -> bool:
-        """True once a channel was cut: by a message larger than MAX_MESSAGE, or by the kernel's end."""
-        return any(int(monitor.get(zmq.EVENTS)) & zmq.POLLIN for monitor in self.monitors)
-
-    def stop_channels(self) -> None:
-        if self.monitors:
-            for channel in (self.iopub_channel, self.shell_channel):
-                channel.socket.disable_monitor()
-        for monitor in self.monitors:
-            monitor.close()
-        self.monitors = ()
-        super().stop_channels()
-
-    def execute(self, code: str, *args: Any, **kwargs: Any) -> str:
-        content = {
-            "code": code,
-            "silent": False,
-            "store_history": False,
-            "user_expressions": {},
-            "allow_stdin": False,
-            "stop_on_error": kwargs.get("stop_on_error", True),
-            "tinytorch": self.payload,
-        }
-        self.payload = ""
-        message = self.session.msg("execute_request", content)
-        self.shell_channel.send(message)
-        return str(message["header"]["msg_id"])
-
-
-class GradingManager(AsyncKernelManager):
-    """Starts our boot module in place of a kernelspec's command, on sockets in a private folder."""
-
-    def __init__(self, command: list[str], folder: Path) -> None:
-        super().__init__(kernel_name="tinytorch-grading", connection_file=str(folder / "connection.json"))
-        self._kernel_spec = KernelSpec(argv=command, display_name="TinyTorch grading", language="python")
-        self.autorestart = False
-        if os.name == "posix":
-            self.transport = "ipc"
-            self.ip = str(folder / "k")
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """A kernel's environment, built from nothing: the student's own settings must not change a verdict."""
-    kept = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH")
-    threads = dict.fromkeys(THREADS, "1")
-    return {
-        **{name: os.environ[name] for name in kept if name in os.environ},
-        **threads,
-        "HOME": str(folder / "work"),
-        "TMPDIR": str(folder / "tmp"),
-        "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_RUNTIME_DIR": str(folder),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "MPLCONFIGDIR": str(matplotlib_cache()),
-        "MALLOC_ARENA_MAX": "2",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "TINYTORCH_HEADLESS": "1",
-    }
-
-
-def matplotlib_cache() -> Path:
-    """Where kernels find matplotlib's font list, which takes seconds to build. They can only read it."""
-    folder = user_cache_path("tinytorch") / "matplotlib"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def build_matplotlib_cache() -> None:
-    folder = matplotlib_cache()
-    if not any(folder.glob("fontlist-*.json")):
-        environment = {**os.environ, "MPLCONFIGDIR": str(folder)}
-        subprocess.run(
-            [sys.executable, "-I", "-c", "import matplotlib.font_manager"], env=environment, check=False, timeout=120
-        )

@@ -63,5 +63,21 @@ def _import_what_is_used(role: str) -> None:
         from tinytorch_core.kernel import extension  # noqa: F401
 
 
+def prime_cells() -> None:
+    """In the kernel of the cells, before it is needed: what notebooks use, used once. Figures end with their cell, as inline."""
+    import gc
+
+    import ipywidgets  # noqa: F401
+    from IPython.core.getipython import get_ipython
+    from matplotlib import pyplot
+
+    shell: Any = get_ipython()
+    shell.events.register("post_execute", lambda: pyplot.close("all"))
+    pyplot.plot([0, 1])
+    pyplot.show()
+    gc.collect()
+    gc.freeze()
+
+
 if __name__ == "__main__":
     main()

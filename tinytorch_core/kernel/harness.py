@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from IPython.core.getipython import get_ipython
 
@@ -213,6 +214,7 @@ def prime() -> None:
     def test_prime(tt: Any) -> int:
         return 1
 
+    np.random.default_rng().normal(size=2)
     observation = _observation(test_prime, None, {}, None, 0)
     pytest.main(list(PYTEST_ARGS), plugins=[Run(Sender("prime"), {"test_prime": observation})])
     gc.collect()

@@ -12,9 +12,11 @@ import psutil
 import pytest
 
 from tinytorch_core.grader import isolation
+from tinytorch_core.grader.connection import build_matplotlib_cache
 from tinytorch_core.grader.execute import run_notebook
 from tinytorch_core.grader.job import MIB, Limits
 from tinytorch_core.grader.kernels import Kernel, Pool
+from tinytorch_core.grader.processes import sweep
 from tinytorch_core.report import CellFailure
 
 LIMITS = Limits(cell_seconds=60, run_seconds=120, memory_bytes=1536 * MIB, output_bytes=4 * MIB)
@@ -47,8 +49,11 @@ class OwnPool(Pool):
         super().__init__(*args, **kwargs)
         self.bystanders = {process.pid for process in psutil.Process().children()}
 
-    def _kept(self, process: psutil.Process) -> bool:
-        return super()._kept(process) or bool(self.bystanders & {process.pid, *(p.pid for p in process.parents())})
+    async def kill(self, *kernels: Kernel) -> None:
+        async with self._spawning:
+            for kernel in kernels:
+                self._keepers.pop(kernel.pid, None)
+            await asyncio.to_thread(sweep, {*self._keepers, *self.bystanders})
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +65,7 @@ def background() -> Iterator[Background]:
 
 @pytest.fixture(scope="module")
 def pool(background: Background) -> Iterator[Pool]:
+    build_matplotlib_cache()
     pool = OwnPool(LIMITS, isolation.best(), size=1)
     yield pool
     background.run(pool.close())

@@ -156,7 +156,10 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
     expect(cells.flatMap(cell => cell.errors)).toEqual([]);
     expect(cells.every(cell => cell.ran)).toBe(true);
     expect(cells[cells.length - 1].source).toContain('assert');
-    await student.cell('plt.subplots(1, len(moments)');
+    await notebook
+      .locator('.jp-OutputArea img')
+      .nth(1)
+      .evaluate(plot => plot.scrollIntoView({ block: 'center' }));
     await picture('screenshot');
   });
 

@@ -81,7 +81,7 @@ def test_inputs_are_new_each_time(check):
     seen = []
     for _ in range(2):
         check(double=lambda x: seen.append(tuple(x[:3])) or x + x)
-    assert len({values for values in seen}) == 4  # two checks, drawn twice
+    assert len(set(seen)) == 4  # two checks, drawn twice
 
 
 def test_a_stub_is_not_written_yet(check):

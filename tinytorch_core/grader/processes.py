@@ -1,0 +1,78 @@
+"""Looking at trees of processes, and ending them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+
+import psutil
+
+
+def sweep(keepers: AbstractSet[int]) -> None:
+    """Freeze, then kill, what descends from this process, until only `keepers` (process ids) and what they started is left.
+
+    Where this process is a sub-reaper, what a killed kernel left behind comes back to it as a child.
+    """
+    for _ in range(50):
+        victims = [p for p in psutil.Process().children(recursive=True) if is_running(p) and not _kept(p, keepers)]
+        for act in (psutil.Process.suspend, psutil.Process.kill):
+            for victim in victims:
+                _try(act, victim)
+        if not victims:
+            return
+        _wait_for_end(victims)
+
+
+def _kept(process: psutil.Process, keepers: AbstractSet[int]) -> bool:
+    try:
+        return any(p.pid in keepers for p in (process, *process.parents()))
+    except psutil.Error:
+        return False
+
+
+def _wait_for_end(processes: list[psutil.Process]) -> None:
+    """Wait until killed processes are dead, and collect those that are our own children."""
+    for _ in range(200):
+        for process in processes:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process.pid, os.WNOHANG)
+        if not any(map(is_running, processes)):
+            return
+        time.sleep(0.002)
+
+
+def is_running(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _try(act: Callable[[psutil.Process], None], process: psutil.Process) -> None:
+    try:
+        act(process)
+    except psutil.NoSuchProcess:  # it was faster
+        return
+
+
+def over_memory(pid: int, limit: int) -> bool:
+    """True if a process and its descendants hold more than `limit` bytes.
+
+    True as well where the process has used up its own address space: after that a kernel often cannot even say so.
+    """
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+        return sum(map(_resident, family)) > limit or root.memory_info().vms > 0.97 * limit
+    except psutil.Error:
+        return False
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
