@@ -7,7 +7,7 @@ const chromium =
     existsSync(path)
   );
 
-// Each worker starts a JupyterLab of its own (lab.ts); two cores bear one at a time.
+// Each test starts a JupyterLab of its own (lab.ts); two cores bear one at a time.
 export default defineConfig({
   testDir: 'tests',
   outputDir: 'test-results',

@@ -201,6 +201,11 @@ def _stopped(index: int, cell: NotebookNode, kernel: Kernel, limits: Limits, sec
             f"This cell was still running after {seconds:g} seconds, so it was stopped.",
             "Look for a loop whose condition never becomes false, or for work that can be done by one NumPy operation.",
         ),
+        "run": (
+            "TimeLimit",
+            f"This cell was still running when the whole notebook had taken {limits.run_seconds:g} seconds, so it was stopped.",
+            "Look for cells that do more work than they need to show what they show.",
+        ),
         "memory": (
             "MemoryLimit",
             f"This cell used more than {limits.memory_bytes // MIB} MiB of memory, so it was stopped.",

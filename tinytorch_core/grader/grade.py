@@ -56,18 +56,17 @@ async def _run(job: GradeJob, course: Course, run: Run, sheet: Sheet, exchange: 
     roles: tuple[Role, ...] = ("cells", "checks") if with_cells else ("checks",)
     kernels = await run.take(*roles)
     run.mark("kernels")
-    limit = asyncio.get_running_loop().call_later(job.limits.run_seconds, run.stop_at_limit)
     try:
-        checks = exchange.run(kernels[-1], job.limits, _ticker(run, exchange))
-        if not with_cells:
-            await checks
-            return None
-        prepare_scratch(kernels[0].scratch, course, [*job.earlier], job.module, job.beside)
-        cells = run_notebook(kernels[0], sheet.notebook, job.limits, _cell_ticker(run, sheet.notebook))
-        failure, _ = await asyncio.gather(cells, checks)
-        return failure
+        with run.limited(run.seconds + job.limits.run_seconds):
+            checks = exchange.run(kernels[-1], job.limits, _ticker(run, exchange))
+            if not with_cells:
+                await checks
+                return None
+            prepare_scratch(kernels[0].scratch, course, [*job.earlier], job.module, job.beside)
+            cells = run_notebook(kernels[0], sheet.notebook, job.limits, _cell_ticker(run, sheet.notebook))
+            failure, _ = await asyncio.gather(cells, checks)
+            return failure
     finally:
-        limit.cancel()
         run.mark("ran")
         await run.end()
         run.mark("ended")
@@ -103,7 +102,8 @@ async def _recheck_later(job: GradeJob, course: Course, run: Run, under_test: Ac
         exchange = Exchange(load(course.checks_source(module.id)), Package.of(accepted, later), Stages)
         accepted.append(later)
         (kernel,) = await run.take("checks")
-        await exchange.run(kernel, job.limits, lambda challenge: None)
+        with run.limited(job.limits.run_seconds):
+            await exchange.run(kernel, job.limits, lambda challenge: None)
         await run.end()
         stages = judge.judge(exchange, Export("", (), ()))
         if not judge.all_passed(stages, len(exchange.challenges)):
@@ -117,11 +117,10 @@ async def run_historical(job: RunJob, course: Course, run: Run) -> Report:
         notebook = read(job.notebook)
         (kernel,) = await run.take("cells")
         prepare_scratch(kernel.scratch, course, job.accepted, "", job.beside)
-        limit = asyncio.get_running_loop().call_later(job.limits.run_seconds, run.stop_at_limit)
         try:
-            failure = await run_notebook(kernel, notebook, job.limits, _cell_ticker(run, notebook))
+            with run.limited(run.seconds + job.limits.run_seconds):
+                failure = await run_notebook(kernel, notebook, job.limits, _cell_ticker(run, notebook))
         finally:
-            limit.cancel()
             await run.end()
     except TinyTorchError as error:
         return reporting.ended(

@@ -50,8 +50,10 @@ class Kernel:
         self.manager = manager
         self.client: GradingClient | None = None
         self.pid = 0
+        self.ended = False
+        """Its process is gone, and its number may be another's."""
         self.stopped_because = ""
-        """Why we killed it: "memory", "output", "time", "messages" or "cancelled"."""
+        """Why we killed it: "memory", "output", "time", "run", "messages" or "cancelled"."""
 
     @property
     def scratch(self) -> Path:
@@ -63,10 +65,17 @@ class Kernel:
         except psutil.NoSuchProcess:
             return False
 
+    def starting(self) -> bool:
+        """True while it is alive. RuntimeError once it is not: jupyter_client would wait for it to come alive again."""
+        if not self.alive():
+            raise RuntimeError("its process ended")
+        return True
+
     def stop(self, because: str) -> None:
         """Kill the process at once; what waits on it sees a dead kernel. Its children go in `Pool.discard`."""
         self.stopped_because = self.stopped_because or because
-        _kill(self.pid)
+        if not self.ended:
+            _kill(self.pid)
 
 
 def _kill(pid: int) -> None:
@@ -151,8 +160,9 @@ class Pool:
         client.context.setsockopt(zmq.RCVHWM, 64)
         client.allow_stdin = False
         client.start_channels()
-        client.process_alive = kernel.alive
+        client.process_alive = kernel.starting
         await asyncio.wait_for(client.wait_for_ready(timeout=START_SECONDS), START_SECONDS)
+        client.process_alive = kernel.alive
         reply = await client.execute_interactive(
             PRIME[kernel.role],
             store_history=False,
@@ -188,6 +198,8 @@ class Pool:
             for kernel in kernels:
                 self._keepers.pop(kernel.pid, None)
             await asyncio.to_thread(sweep, set(self._keepers))
+            for kernel in kernels:
+                kernel.ended = True
 
     async def discard(self, *kernels: Kernel) -> None:
         """Kill kernels, close their clients and remove their scratch folders."""

@@ -28,6 +28,9 @@ def verdict(
     if exchange.broken:
         message = f"The checks could not be judged: {exchange.broken}. Nothing of yours is lost; run them again."
         return for_job(job, run, verdict="error", message=message, stages=stages, failure=failure)
+    if not exchange.challenges:
+        message = f"{module.label} has no checks in these stages, so there is nothing to judge."
+        return for_job(job, run, verdict="error", message=message, failure=failure)
     if failure is None and judge.all_passed(stages, len(exchange.challenges)):
         return for_job(job, run, verdict="passed", message=module.achievement, stages=stages)
     if any(c.outcome == "error" for s in stages for c in s.checks) and not any(
@@ -105,7 +108,10 @@ def lacking(sheet: Sheet, checks: Sequence[Check]) -> tuple[Stage, ...]:
 def would_break(job: GradeJob, run: Run, module: Module, later: Module, stages: tuple[Stage, ...]) -> Report:
     if run.cancelled:
         return for_job(job, run, verdict="cancelled", message="Cancelled. Nothing was changed.")
-    broken = next(c for s in stages for c in s.checks if c.outcome != "passed")
+    broken = min((c for s in stages for c in s.checks if c.outcome != "passed"), key=lambda c: c.outcome == "error")
+    if broken.outcome == "error":
+        message = f"The checks of your completed {later.label} could not be judged. {broken.message}"
+        return for_job(job, run, verdict="error", message=message)
     message = (
         f"{module.label} passes its own checks, but your completed {later.label} would break: {broken.title} "
         f"The package keeps the version that works. Compare the two with `tito module diff {module.number:02}`."

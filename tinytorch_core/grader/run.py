@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from tinytorch_core.grader.kernels import Kernel, Pool, Role
 from tinytorch_core.report import Progress
@@ -44,6 +45,8 @@ class Run:
         self._kernels += kernels
         if self.cancelled:
             self.cancel()
+        if self.overtime:
+            self.stop_at_limit()
         return kernels
 
     def cancel(self) -> None:
@@ -52,10 +55,19 @@ class Run:
         for kernel in self._kernels:
             kernel.stop("cancelled")
 
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Inside, stop whatever runs once this grading has taken `seconds`."""
+        limit = asyncio.get_running_loop().call_later(max(0.0, seconds - self.seconds), self.stop_at_limit)
+        try:
+            yield
+        finally:
+            limit.cancel()
+
     def stop_at_limit(self) -> None:
         self.overtime = True
         for kernel in self._kernels:
-            kernel.stop("time")
+            kernel.stop("run")
 
     async def end(self) -> None:
         """Kill the kernels with everything they started: before the verdict, so that nothing of the student's outlives it."""

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tinytorch_core.kernel.compare import ATensor, describe, difference
+from tinytorch_core.kernel.package import NotThere
 from tinytorch_core.kernel.plain import Other, encode, unwrap
 
 STAGES = ("unit", "import", "compatibility", "integration", "performance")
@@ -121,10 +122,10 @@ def a_tensor(values: Any) -> ATensor:
 
 
 def raises(kind: type[BaseException] | tuple[type[BaseException], ...], call: Callable[[], Any]) -> bool:
-    """True if `call()` raises `kind`; False if it returns or raises something else. A stub's NotImplementedError passes through."""
+    """True if `call()` raises `kind`; False if it returns or raises something else. A stub's NotImplementedError and a missing name pass through."""
     try:
         call()
-    except NotImplementedError:
+    except (NotImplementedError, NotThere):
         raise
     except kind:
         return True
@@ -134,10 +135,10 @@ def raises(kind: type[BaseException] | tuple[type[BaseException], ...], call: Ca
 
 
 def error_text(call: Callable[[], Any]) -> str:
-    """The message of the error that `call()` raises, or "" if it returns. A stub's NotImplementedError passes through."""
+    """The message of the error that `call()` raises, or "" if it returns. A stub's NotImplementedError and a missing name pass through."""
     try:
         call()
-    except NotImplementedError:
+    except (NotImplementedError, NotThere):
         raise
     except Exception as error:
         return str(error)

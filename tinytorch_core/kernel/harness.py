@@ -169,7 +169,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        return str(error.msg if isinstance(error, SyntaxError) else error)  # its line is told by its frame
     except Exception as second:
         return f"(its message could not be read: {type(second).__name__})"
 

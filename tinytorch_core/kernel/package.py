@@ -15,6 +15,10 @@ from typing import Any
 PACKAGE = "tinytorch"
 
 
+class NotThere(AttributeError):
+    """The student's package has no such name, or not yet."""
+
+
 class MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports `tinytorch` from sources held in memory, so that what is checked is exactly what will be recorded."""
 
@@ -92,7 +96,7 @@ def _first_of(modules: Sequence[ModuleType]) -> Any:
         for module in modules:
             if name in module.__dict__:
                 return module.__dict__[name]
-        raise AttributeError(f"tinytorch has no {name!r} yet")
+        raise NotThere(f"tinytorch has no {name!r} yet")
 
     return look_up
 
@@ -109,7 +113,7 @@ def install_live(workspace: Path, user_module: ModuleType, name: str, earlier: S
                 module = importlib.import_module(f"{PACKAGE}.{module_name}")
                 if attribute in module.__dict__ and not attribute.startswith("_"):
                     return module.__dict__[attribute]
-        raise AttributeError(f"tinytorch has no {attribute!r} yet")
+        raise NotThere(f"tinytorch has no {attribute!r} yet")
 
     live = Names(look_up)
     live.__path__ = [str(workspace / PACKAGE)]

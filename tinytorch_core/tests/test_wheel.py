@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -138,32 +139,34 @@ def server(bin_folder: Path, elsewhere: Path, environment: dict[str, str]) -> It
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        bin_folder / "tito",
-        "lab",
-        elsewhere / "lab",
-        "--port",
-        str(port),
-        "--no-browser",
-        "--",
-        "--IdentityProvider.token=",
-    ]
-    process = subprocess.Popen(
-        command, cwd=elsewhere, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    url = f"http://127.0.0.1:{port}"
+    command = ["tito", "lab", "new-course", "--port", str(port), "--no-browser", "--", "--IdentityProvider.token="]
+    log = elsewhere / "lab.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [bin_folder / command[0], *command[1:]], cwd=elsewhere, env=environment, stdout=stream, stderr=stream
+        )
     try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if f"127.0.0.1:{port}" in line:
-                break
-        yield f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 120
+        while not answers(f"{url}/api/status"):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        yield url
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.wait(timeout=30)
 
 
-def test_lab_starts_on_a_new_workspace(server: str) -> None:
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        time.sleep(0.1)
+        return False
+
+
+def test_lab_starts_on_a_new_workspace(server: str, elsewhere: Path) -> None:
     with urllib.request.urlopen(f"{server}/tinytorch/api/course", timeout=30) as answer:
         course = json.load(answer)
-    assert course["workspace"]
+    assert course["workspace"] == str(elsewhere / "new-course")
     assert course["modules"][0]["state"] == "available"

@@ -88,6 +88,13 @@ class TestCreating:
             Workspace.create(tmp_path, tiny_course)
         assert os.listdir(tmp_path) == ["tinytorch"]
 
+    def test_a_workspace_whose_package_was_changed_by_hand_is_adopted(
+        self, workspace: Workspace, tiny_course: Course
+    ) -> None:
+        (workspace.root / "tinytorch" / "__init__.py").write_text("mine")
+        Workspace.create(workspace.root, tiny_course).materialise({})
+        assert [path.read_text() for path in backups(workspace)] == ["mine"]
+
     def test_our_own_package_without_its_record_is_adopted(self, tmp_path: Path, tiny_course: Course) -> None:
         (tmp_path / "tinytorch").mkdir()
         (tmp_path / "tinytorch" / "__init__.py").write_text(INIT_HEADER)
@@ -273,6 +280,15 @@ class TestMaterialising:
         path = workspace.notebook(workspace.course.module("01"))
         path.write_text("mine")
         accept("01_counting")
+        assert path.read_text() == "mine"
+
+    def test_a_notebook_saved_at_the_last_moment_is_not_overwritten(
+        self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = workspace.notebook(workspace.course.module("01"))
+        path.write_text("mine")
+        monkeypatch.setattr(os.path, "lexists", lambda _: False)  # as it was when we looked
+        workspace.materialise({})
         assert path.read_text() == "mine"
 
     @pytest.mark.parametrize("what", [*odd_notebooks(), "a link to nowhere"])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import nbformat
 import psutil
 import pytest
 
+from tinytorch_core import catalogue
+from tinytorch_core.catalogue import Course
 from tinytorch_core.grader import isolation
 from tinytorch_core.grader.connection import build_matplotlib_cache
 from tinytorch_core.grader.execute import run_notebook
@@ -19,6 +23,7 @@ from tinytorch_core.grader.kernels import Kernel, Pool
 from tinytorch_core.grader.processes import sweep
 from tinytorch_core.report import CellFailure
 
+TINY = Path(__file__).parent / "tiny"
 LIMITS = Limits(cell_seconds=60, run_seconds=120, memory_bytes=1536 * MIB, output_bytes=4 * MIB)
 """Long for time, because the machine may be busy; short for what can be counted."""
 
@@ -54,6 +59,8 @@ class OwnPool(Pool):
             for kernel in kernels:
                 self._keepers.pop(kernel.pid, None)
             await asyncio.to_thread(sweep, {*self._keepers, *self.bystanders})
+            for kernel in kernels:
+                kernel.ended = True
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +76,18 @@ def pool(background: Background) -> Iterator[Pool]:
     pool = OwnPool(LIMITS, isolation.best(), size=1)
     yield pool
     background.run(pool.close())
+
+
+@pytest.fixture(scope="session")
+def calm_course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """The tiny course without its checks of speed, which a busy machine can't always judge."""
+    root = tmp_path_factory.mktemp("calm") / "course"
+    shutil.copytree(TINY, root, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (root / "checks").glob("test_*.py"):
+        calm, timed = path.read_text(encoding="utf-8").split('\n\n@stage("performance")')
+        assert "def test_" in timed
+        path.write_text(calm, encoding="utf-8")
+    return catalogue.load(root / "course.toml", root)
 
 
 def notebook_of(*sources: str) -> nbformat.NotebookNode:

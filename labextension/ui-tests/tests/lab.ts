@@ -47,43 +47,42 @@ async function startLab(limits: Record<string, number>): Promise<ILab & { stop()
   });
   server.stderr.on('data', text => (log += text));
   const ended = new Promise(done => server.once('exit', done));
-  await expect
-    .poll(
-      async () => {
-        if (server.exitCode !== null) {
-          throw new Error(`jupyter lab ended at once:\n${log}`);
-        }
-        return fetch(`${url}/api/status`).then(
-          answer => answer.ok,
-          () => false
-        );
-      },
-      { timeout: 90_000, message: 'jupyter lab answers' }
-    )
-    .toBe(true);
+  const stop = async (): Promise<void> => {
+    server.kill('SIGTERM');
+    await ended;
+    await rm(home, { recursive: true, force: true });
+  };
+  const answers = (): Promise<boolean> =>
+    fetch(`${url}/api/status`).then(
+      answer => answer.ok,
+      () => false
+    );
+  try {
+    await expect.poll(() => server.exitCode !== null || answers(), { timeout: 90_000 }).toBe(true);
+    expect(server.exitCode, 'jupyter lab still runs').toBeNull();
+  } catch (error) {
+    await stop();
+    throw new Error(`jupyter lab did not start:\n${log}`, { cause: error });
+  }
   return {
     url,
     folder,
     tito: async (...args) =>
       (await promisify(execFile)(join(BIN, 'tito'), [...args, '--workspace', folder])).stdout,
-    stop: async () => {
-      server.kill('SIGTERM');
-      await ended;
-      await rm(home, { recursive: true, force: true });
-    }
+    stop
   };
 }
 
-export const test = base.extend<object, { limits: Record<string, number>; lab: ILab }>({
+export const test = base.extend<{ limits: Record<string, number>; lab: ILab }>({
   /** Limits of the grader that differ from a student's, such as a short time for a cell. */
-  limits: [{}, { option: true, scope: 'worker' }],
+  limits: [{}, { option: true }],
   lab: [
     async ({ limits }, use) => {
       const lab = await startLab(limits);
       await use(lab);
       await lab.stop();
     },
-    { scope: 'worker', timeout: 120_000 }
+    { timeout: 120_000 }
   ],
   page: async ({ page, lab }, use) => {
     await page.goto(`${lab.url}/lab?reset`);

@@ -11,14 +11,7 @@ test.describe('when the student’s code goes wrong', () => {
   test.beforeEach(async ({ page, lab }) => {
     student = new Student(page, lab);
     await student.showSidebar();
-    const start = student.sidebar.getByRole('button', { name: 'Start the course' });
-    const progress = student.sidebar.getByTestId('tinytorch-progress');
-    await expect(start.or(progress)).toBeVisible();
-    await (
-      (await start.isVisible())
-        ? start
-        : (await student.unfolded('01_setup')).getByTestId('tinytorch-open-01_setup')
-    ).click();
+    await student.sidebar.getByRole('button', { name: 'Start the course' }).click();
     await student.atNotebook('notebooks/01_setup.ipynb');
   });
 

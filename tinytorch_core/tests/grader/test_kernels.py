@@ -65,7 +65,7 @@ def test_a_kernel_is_reached_through_its_private_folder_only(background, pool):
 
     sockets, connection, mode, exists = background.run(run())
     assert len(sockets) == 5
-    assert mode == 0o700
+    assert mode & 0o077 == 0
     assert not connection
     assert not exists
 
@@ -94,7 +94,7 @@ def test_a_kernel_that_does_not_start_is_our_fault_and_leaves_nothing(background
 
     async def run():
         pool = OwnPool(LIMITS, "process", size=1)
-        with pytest.raises(GraderError, match=r"A grading kernel did not start .*`tito doctor`"):
+        with pytest.raises(GraderError, match=r"A grading kernel did not start .*ended.*`tito doctor`"):
             await pool.take("checks")
         folders = list(pool._root.iterdir())
         await pool.close()

@@ -5,6 +5,7 @@ import pytest
 
 from tinytorch_core.kernel import checking
 from tinytorch_core.kernel.checking import at_most, error_text, exercise, given, judged, raises, stage, wants
+from tinytorch_core.kernel.package import NotThere
 from tinytorch_core.kernel.plain import Array, Other, decode
 
 
@@ -171,6 +172,12 @@ def test_error_text_is_the_message_or_nothing():
 def test_an_unwritten_exercise_is_never_taken_for_the_error_that_was_asked_for(ask):
     with pytest.raises(NotImplementedError, match="double"):
         ask(raising(NotImplementedError("double")))
+
+
+@pytest.mark.parametrize("ask", [lambda call: raises(AttributeError, call), error_text], ids=["raises", "error_text"])
+def test_a_name_that_is_not_there_is_never_taken_for_it_either(ask):
+    with pytest.raises(NotThere):
+        ask(raising(NotThere("tinytorch has no 'double' yet")))
 
 
 def test_an_endless_recursion_is_the_students_error_and_not_an_answer():

@@ -139,7 +139,7 @@ def test_a_broken_import_explains_a_missing_name():
 
 def test_a_syntax_error_is_located():
     error = error_of("def double(x):\n    return (x\n")
-    assert error["type"] == "SyntaxError"
+    assert (error["type"], error["message"]) == ("SyntaxError", "'(' was never closed")
     assert (error["frames"][-1]["file"], error["frames"][-1]["line"]) == ("tinytorch/one.py", 2)
 
 
