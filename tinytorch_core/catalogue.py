@@ -103,7 +103,9 @@ class Course(msgspec.Struct, frozen=True):
         for module in self.modules:
             if wanted in (module.id, module.name) or re.fullmatch(f"0*{module.number}", wanted):
                 return module
-        raise UnknownName(f"There is no module {text!r}. The course has 1 to {len(self.modules)}; `tito status` lists them.")
+        raise UnknownName(
+            f"There is no module {text!r}. The course has 1 to {len(self.modules)}; `tito status` lists them."
+        )
 
     def example(self, text: str) -> Historical:
         """The historical notebook that `text` names: xor_1969 or xor, or its year if only one has it."""

@@ -13,7 +13,7 @@ import msgspec
 
 from tinytorch_core import progression
 from tinytorch_core.catalogue import Historical, Module
-from tinytorch_core.errors import NotGradable
+from tinytorch_core.errors import NotGradable, TinyTorchError
 from tinytorch_core.export import export
 from tinytorch_core.grader.client import Grader
 from tinytorch_core.grader.job import Accepted, GradeJob, Limits, RunJob
@@ -52,13 +52,19 @@ async def complete(
     on_event(Progress(attempt=attempt, module=module.id, seq=0, kind="queued"))
     try:
         return await _graded(workspace, store, module, grader, attempt, keep, record and keep, stages, on_event)
-    except asyncio.CancelledError:
-        stopped = Report(attempt=attempt, module=module.id, state="done", verdict="interrupted", started=time.time())
+    except BaseException:
         if keep:
-            store.finish(
-                msgspec.structs.replace(stopped, message="The program that was grading was closed. Run it again.")
-            )
+            _close(store, module, attempt)
         raise
+
+
+def _close(store: ProgressStore, module: Module, attempt: str) -> None:
+    """An attempt that ends without a Report, because somebody stopped waiting or we failed, does not stay open."""
+    known = store.attempt(attempt)
+    if known is None or known.state != "done":
+        message = "The program that was grading was closed. Run it again."
+        stopped = Report(attempt=attempt, module=module.id, state="done", verdict="interrupted", started=time.time())
+        store.finish(msgspec.structs.replace(stopped, message=message))
 
 
 def _begin(workspace: Workspace, store: ProgressStore, module: Module, attempt: str, keep: bool) -> None:
@@ -82,7 +88,7 @@ async def _graded(
         report = await grader.grade(job, on_event)
         if not (report.passed and record):
             return await asyncio.to_thread(_ended, store, report, keep)
-        accepted = await asyncio.to_thread(_accept, workspace, store, module, job, report, against)
+        accepted = await _to_its_end(_accept, workspace, store, module, job, report, against)
         if accepted:
             return accepted
     assert report is not None
@@ -137,8 +143,26 @@ def _accept(
         store.complete(report, completion, against)
     except StoreChanged:
         return None
-    workspace.materialise(store.completions())
+    try:
+        with workspace.lock():
+            workspace.materialise(store.completions())
+    except (
+        TinyTorchError,
+        OSError,
+    ) as error:  # it is recorded all the same, and every start brings the folder up to it
+        later = f"It is recorded, but not all of its files could be written yet: {error} `tito init` tries again."
+        return msgspec.structs.replace(report, message=f"{report.message} {later}")
     return report
+
+
+async def _to_its_end(function: Callable[..., Report | None], *arguments: object) -> Report | None:
+    """Run in a thread what must not be left half waited for: who is cancelled meanwhile waits for its end."""
+    running = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 def _ended(store: ProgressStore, report: Report, keep: bool) -> Report:

@@ -7,6 +7,7 @@ the same judge, but each observes in a fork of a warm process (kernel/observer.p
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import queue
@@ -23,6 +24,7 @@ from nbformat import NotebookNode
 
 from tinytorch_core import authoring
 from tinytorch_core.catalogue import Course, Historical, Module
+from tinytorch_core.errors import GraderError
 from tinytorch_core.export import Export, export
 from tinytorch_core.grader import judge
 from tinytorch_core.grader.checks import Exchange, Package, load
@@ -218,11 +220,13 @@ async def _check_mutants(course: Course, mutants: Sequence[tuple[Module, authori
         finally:
             free.put(observer)
 
-    with ThreadPoolExecutor(max_workers=len(observers)) as threads:
-        for task in asyncio.as_completed([loop.run_in_executor(threads, one, *pair) for pair in mutants]):
-            found(await task)
-    for observer in observers:
-        observer.close()
+    try:
+        with ThreadPoolExecutor(max_workers=len(observers)) as threads:
+            for task in asyncio.as_completed([loop.run_in_executor(threads, one, *pair) for pair in mutants]):
+                found(await task)
+    finally:
+        for observer in observers:
+            observer.close()
 
 
 def check_mutant(course: Course, module: Module, mutant: authoring.Mutant, observer: Observer) -> Finding:
@@ -258,17 +262,27 @@ class Observer:
 
     def observe(self, exchange: Exchange) -> None:
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         steps = [(step.function, step.payload, step.timed) for step in exchange.steps()]
         self._process.stdin.write(json.dumps({"steps": steps, "seconds": MUTANT_SECONDS}) + "\n")
         self._process.stdin.flush()
-        while (message := json.loads(self._process.stdout.readline() or "null")) is not None:
+        while (message := json.loads(self._heard())) is not None:
             function, text, exchange.outside_seconds = message
             if function == "reference":
                 exchange.reference_seconds = exchange.outside_seconds
             exchange.receive(function, text)
 
+    def _heard(self) -> str:
+        """The next line. GraderError where there is none: a mutant that nobody observed is not dead."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise GraderError(f"The process that observes mutants ended with code {self._process.wait()}.")
+        return line
+
     def close(self) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it ended first
+            self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()

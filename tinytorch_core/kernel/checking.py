@@ -122,7 +122,10 @@ def a_tensor(values: Any) -> ATensor:
 
 
 def raises(kind: type[BaseException] | tuple[type[BaseException], ...], call: Callable[[], Any]) -> bool:
-    """True if `call()` raises `kind`; False if it returns or raises something else. A stub's NotImplementedError and a missing name pass through."""
+    """True if `call()` raises `kind`; False if it returns or raises something else.
+
+    A stub's NotImplementedError and a missing name pass through.
+    """
     try:
         call()
     except (NotImplementedError, NotThere):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tinytorch_core import __version__, doctor, studying
+from tinytorch_core import __version__, authoring, doctor, studying
 from tinytorch_core.catalogue import Course
 from tinytorch_core.errors import TinyTorchError
 from tinytorch_core.server.events import Announcer
@@ -60,6 +60,7 @@ class Services:
         if study is not None:
             await asyncio.to_thread(studying.repair, study)
             await self._warm()
+            await asyncio.to_thread(authoring.warm_up, self.course)  # the first unlock then need not wait for jupytext
 
     def begin_soon(self) -> None:
         self._spawn(self.begin())

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -9,8 +10,9 @@ from nbformat import NotebookNode
 
 from tinytorch_core import __version__, authoring
 from tinytorch_core.authoring import AuthoringError
-from tinytorch_core.catalogue import Course
+from tinytorch_core.catalogue import Course, Module
 
+Make = Callable[[Course, Module], NotebookNode]
 HEAD = '# %% tags=["{}"]\n'
 
 
@@ -73,7 +75,7 @@ def test_magics_are_live_in_the_notebook(tiny_course: Course) -> None:
 
 
 @pytest.mark.parametrize("make", [authoring.student_notebook, authoring.solution_notebook, authoring.preview_notebook])
-def test_notebooks_are_valid_and_say_whose_they_are(tiny_course: Course, make) -> None:
+def test_notebooks_are_valid_and_say_whose_they_are(tiny_course: Course, make: Make) -> None:
     notebook = make(tiny_course, tiny_course.module("01"))
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3" and notebook.metadata.language_info.name == "python"
@@ -228,7 +230,7 @@ def test_an_exercise_of_the_catalogue_without_a_cell_is_an_error(copied_course: 
 
 
 @pytest.mark.parametrize("make", [authoring.student_notebook, authoring.solution_notebook])
-def test_a_module_that_is_not_written_has_no_notebook(tiny_course: Course, make) -> None:
+def test_a_module_that_is_not_written_has_no_notebook(tiny_course: Course, make: Make) -> None:
     with pytest.raises(AuthoringError, match=r"04_tripling\.py can't be read"):
         make(tiny_course, tiny_course.module("04"))
 

@@ -1,4 +1,4 @@
-"""Warm kernels and a worker for tests: fixtures that the conftest.py of several rooms import."""
+"""Warm kernels and a worker for tests: fixtures that conftest.py hands on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from tinytorch_core import catalogue
 from tinytorch_core.catalogue import Course
 from tinytorch_core.grader import isolation
+from tinytorch_core.grader.client import Grader
 from tinytorch_core.grader.connection import build_matplotlib_cache
 from tinytorch_core.grader.execute import run_notebook
 from tinytorch_core.grader.job import MIB, Limits
@@ -88,6 +89,14 @@ def calm_course(tmp_path_factory: pytest.TempPathFactory) -> Course:
         assert "def test_" in timed
         path.write_text(calm, encoding="utf-8")
     return catalogue.load(root / "course.toml", root)
+
+
+@pytest.fixture(scope="module")
+def grader(background: Background, calm_course: Course) -> Iterator[Grader]:
+    """A worker of its own for each file, on a course in which nothing is timed."""
+    grader = Grader(calm_course, LIMITS)
+    yield grader
+    background.run(grader.close())
 
 
 def notebook_of(*sources: str) -> nbformat.NotebookNode:

@@ -1,9 +1,8 @@
-"""Notebooks of the tiny course with whatever a student may have written in their cells, and kernels to run them in."""
+"""Notebooks of the tiny course with whatever a student may have written in their cells."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,10 +10,6 @@ from nbformat import NotebookNode
 
 from tinytorch_core import authoring
 from tinytorch_core.catalogue import Course
-from tinytorch_core.grader.client import Grader
-from tinytorch_core.tests.warm import LIMITS, Background, background, calm_course, pool
-
-__all__ = ["background", "calm_course", "pool"]
 
 
 class Notebooks:
@@ -50,11 +45,3 @@ def _edited(notebook: NotebookNode, more: tuple[str, ...], cells: dict[str, str]
 @pytest.fixture(scope="session")
 def notebooks(tiny_course: Course) -> Notebooks:
     return Notebooks(tiny_course)
-
-
-@pytest.fixture(scope="module")
-def grader(background: Background, calm_course: Course) -> Iterator[Grader]:
-    """A worker of its own for each file, on a course in which nothing is timed."""
-    grader = Grader(calm_course, LIMITS, pool=2)
-    yield grader
-    background.run(grader.close())

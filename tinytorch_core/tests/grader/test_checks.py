@@ -59,7 +59,7 @@ def test_two(tt, x):
     """Two."""
     return shared(tt, x)
 '''
-SUPPORT = '''import numpy as np
+SUPPORT = """import numpy as np
 HIDDEN = 4712
 
 def shared(tt, x):
@@ -70,21 +70,37 @@ def inner(tt):
 
 def only_outside(x):
     return HIDDEN
-'''
+"""
 GOOD = "def count(items):\n    return len(items)\n"
 
 
 def test_what_only_the_judge_uses_is_cut_out():
     inside = observing_part(SOURCE)
     words = set(re.findall(r"\w+", inside))
-    assert not words & {"4711", "SECRET", "secret", "secret_support", "SecretModel", "rng", "wants", "given", "judged", "os"}
+    assert not words & {
+        "4711",
+        "SECRET",
+        "secret",
+        "secret_support",
+        "SecretModel",
+        "rng",
+        "wants",
+        "given",
+        "judged",
+        "os",
+    }
 
 
 def test_what_the_bodies_use_stays_at_its_line():
     inside = observing_part(SOURCE).splitlines()
     lines = SOURCE.splitlines()
     kept = {number for number, line in enumerate(inside) if line}
-    for text in ('@exercise("one")', "def helper(tt, x):", "    return tt.f(x) + np.zeros(SIZES)", "         3)  # kept whole"):
+    for text in (
+        '@exercise("one")',
+        "def helper(tt, x):",
+        "    return tt.f(x) + np.zeros(SIZES)",
+        "         3)  # kept whole",
+    ):
         assert lines.index(text) in kept
     for number in kept:
         if not lines[number].startswith(("import", "from")):
@@ -295,7 +311,9 @@ HEADER = "from tinytorch_core.kernel.checking import given, wants\n"
 
 def test_a_check_file_that_lacks_something_is_the_authors_to_mend(tmp_path):
     path = written(tmp_path, HEADER + "def test_x(tt):\n    '''X.'''\n    return 1\n")
-    with pytest.raises(GraderError, match=r"test_01_x\.py: test_x: give it either @wants or @judged; test_x: without @given"):
+    with pytest.raises(
+        GraderError, match=r"test_01_x\.py: test_x: give it either @wants or @judged; test_x: without @given"
+    ):
         load(path)
 
 
@@ -311,7 +329,10 @@ def test_a_check_file_that_cannot_run_is_named_with_its_line(tmp_path, source):
 
 
 def test_inputs_that_cannot_go_into_a_kernel_are_the_authors_to_mend(tmp_path):
-    source = HEADER + "@given(lambda rng: {'x': [rng]})\n@wants(lambda x: 1)\ndef test_x(tt, x):\n    '''X.'''\n    return 1\n"
+    source = (
+        HEADER
+        + "@given(lambda rng: {'x': [rng]})\n@wants(lambda x: 1)\ndef test_x(tt, x):\n    '''X.'''\n    return 1\n"
+    )
     package = Package.of((), Accepted(module="01_x", source="", names=()))
     with pytest.raises(GraderError, match="inputs of check test_x hold Generator, which is not plain data"):
         Exchange(load(written(tmp_path, source)), package, Stages)

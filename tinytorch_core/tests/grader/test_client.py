@@ -163,7 +163,7 @@ def test_a_course_that_cannot_be_read_ends_as_a_report_and_not_as_a_wait(backgro
     grader = Grader(replace(calm_course, toml=tmp_path / "course.toml"), LIMITS)
 
     async def run():
-        with pytest.raises(GraderError, match="The grader stopped .*`tito doctor`"):
+        with pytest.raises(GraderError, match=r"The grader stopped .*`tito doctor`"):
             await grader.warm()
         report = await grader.grade(job("first"))
         await grader.close()

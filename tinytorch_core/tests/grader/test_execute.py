@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from tinytorch_core.grader import execute
-from tinytorch_core.grader.execute import run_notebook, run_source
+from tinytorch_core.grader.execute import is_idle, run_notebook, run_source
 from tinytorch_core.tests.warm import LIMITS, notebook_of, run_cells
 
 
@@ -30,7 +30,9 @@ def test_cells_run_in_order_and_each_is_announced(background, kernel):
     notebook = notebook_of("x = 1", "", "   ", "print(x + 1)")
     notebook.cells.insert(0, nbformat.v4.new_markdown_cell("# Title"))
     said: list[tuple[int, str]] = []
-    failure = background.run(run_notebook(kernel, notebook, LIMITS, lambda index, outcome: said.append((index, outcome))))
+    failure = background.run(
+        run_notebook(kernel, notebook, LIMITS, lambda index, outcome: said.append((index, outcome)))
+    )
     assert failure is None
     assert said == [(1, "running"), (1, "passed"), (4, "running"), (4, "passed")]
     assert notebook.cells[4].outputs[0].text == "2\n"
@@ -47,7 +49,9 @@ def test_the_first_error_ends_the_run_and_is_located(background, kernel):
 def test_a_failing_cell_is_announced_as_failed_and_named_by_its_id(background, kernel):
     notebook = notebook_of("1 / 0")
     said: list[tuple[int, str]] = []
-    failure = background.run(run_notebook(kernel, notebook, LIMITS, lambda index, outcome: said.append((index, outcome))))
+    failure = background.run(
+        run_notebook(kernel, notebook, LIMITS, lambda index, outcome: said.append((index, outcome)))
+    )
     assert said == [(0, "running"), (0, "failed")]
     assert failure.id == notebook.cells[0].id
 
@@ -204,3 +208,19 @@ def test_our_own_cell_hands_over_its_payload_and_gets_answers(background, pool):
 
     assert background.run(run()) is None
     assert answers == ["what goes in!"]
+
+
+@pytest.mark.parametrize(
+    ("source", "idle"),
+    [
+        ("", True),
+        ("%check tensor-add", True),
+        ("# a remark\n\n%hint tensor-add\n%check", True),
+        ("%checkers", False),
+        ("%check tensor-add\nx = 1", False),
+        ("%load_ext tinytorch_core", False),
+        ("1 / 0  # %check tensor-add", False),
+    ],
+)
+def test_only_what_does_nothing_headless_is_passed_over(source, idle):
+    assert is_idle(source) is idle

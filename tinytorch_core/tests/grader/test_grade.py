@@ -17,14 +17,13 @@ from tinytorch_core.coursecheck import solved as package_of_solutions
 from tinytorch_core.grader import isolation
 from tinytorch_core.grader.job import MIB, GradeJob, Limits, RunJob
 from tinytorch_core.report import Stages
+from tinytorch_core.tests.grader.cheats import CHEATS, GOOD, WRONG
 from tinytorch_core.tests.warm import LIMITS
 
 CHECKS_ONLY = ("unit", "import", "compatibility", "integration")
 """Not all stages, so that no cells are run: half the work where cells do not matter."""
 SHORT = Limits(cell_seconds=3, memory_bytes=LIMITS.memory_bytes, output_bytes=LIMITS.output_bytes)
 
-GOOD = "def count(items):\n    return len(items)\n"
-WRONG = "def count(items):\n    return len(items) + 1\n"
 ODD_MEAN = """def mean(values):
     if values.size == 0:
         raise ValueError("the mean of nothing is not defined")
@@ -44,50 +43,6 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 """
-
-FIND = "import gc, json, os\nfrom tinytorch_core.kernel import checking, harness, plain\n"
-SENDER = FIND + "sender = [o for o in gc.get_objects() if isinstance(o, harness.Sender) and o.nonce != 'prime'][-1]\n"
-FORGED = "[{'id': c, 'answer': [1] * 8, 'seconds': 0.001, 'outcome': 'passed'} for c in ('test_counts_heaps', 'test_package_has_both')]"
-
-CHEATS = {
-    "patches numpy, time and isinstance": (
-        "import builtins, time\nimport numpy as np\nnp.isclose = np.allclose = np.array_equal = lambda *a, **k: True\n"
-        "time.perf_counter = time.monotonic = time.time = lambda: 0.0\nbuiltins.isinstance = lambda *a: True\n" + WRONG
-    ),
-    "patches json": "import json\njson.dumps = lambda *a, **k: '{\"nonce\": \"?\", \"answers\": []}'\n" + WRONG,
-    "adds its own outcome": (
-        "from _pytest.reports import TestReport\nTestReport.outcome = property(lambda s: 'passed', lambda s, v: None)\nimport json\ndumps = json.dumps\ndef mine(value, **k):\n    for a in value.get('answers', []):\n"
-        "        a.update(outcome='passed', passed=True)\n    return dumps(value, **k)\njson.dumps = mine\n" + WRONG
-    ),
-    "patches pytest": "import pytest\npytest.main = lambda *a, **k: 0\n" + WRONG,
-    "answers True": FIND + (
-        "harness.CheckItem.runtest = lambda self: self.sender.add({'id': self.name, 'answer': True, 'seconds': 0.001})\n" + WRONG
-    ),
-    "encodes another": FIND + "checking.encode = plain.encode = lambda value, depth=0: {'other': 'right'}\n" + WRONG,
-    "guesses the nonce": FIND + f"harness.publish(json.dumps({{'nonce': '0' * 32, 'answers': {FORGED}}}))\n" + GOOD,
-    "finds the nonce": SENDER + (
-        f"harness.publish(json.dumps({{'nonce': sender.nonce, 'answers': {FORGED}}}))\nos._exit(0)\n" + WRONG
-    ),
-    "answers twice": SENDER + (
-        f"harness.publish(json.dumps({{'nonce': sender.nonce, 'answers': {FORGED}}}))\n" + GOOD
-    ),
-    "publishes what is no message": FIND + "harness.publish({'passed': True})\n" + WRONG,
-    "equals everything": (
-        "import itertools\nimport numpy as np\nclass Any:\n    def __eq__(self, other): return np.True_\n"
-        "    def __hash__(self): return 0\n    data = 1\nclass Number(Any, int): pass\nclass Array(Any, np.ndarray): pass\n"
-        "kinds = itertools.cycle([Any(), Number(1), np.zeros(()).view(Array), float('nan')])\n"
-        "def count(items):\n    return next(kinds)\n"
-    ),
-    "looks for the wanted answer": (
-        "import gc\ndef count(items):\n    for f in gc.get_objects():\n"
-        "        if type(f).__name__ == 'function' and 'checks/' in f.__code__.co_filename and f.__name__ == '<lambda>':\n"
-        "            try:\n                return f([items])[0]\n            except Exception:\n                continue\n    return -1\n"
-    ),
-    "replaces the check": FIND + "harness._imported['checks/test_01_counting.py']['test_counts_heaps'] = lambda tt, heaps: [1] * 8\n" + WRONG,
-    "skips": "import pytest\ndef count(items):\n    pytest.skip('later')\n",
-    "ends pytest": "import pytest\ndef count(items):\n    pytest.exit('done', returncode=0)\n",
-    "pretends to be a stub": "def count(items):\n    raise NotImplementedError('count-items')\n",
-}  # fmt: skip
 
 
 def all_jobs(notebooks, course, folder) -> dict[str, GradeJob]:
@@ -179,7 +134,9 @@ def reports(background, grader, jobs, events, left_behind):
         async with gate:
             report = await grader.grade(job, events.setdefault(job.attempt, []).append)
         if "daemon" in job.attempt:
-            left_behind[job.attempt] = [p.pid for p in psutil.process_iter(["cmdline"]) if SLEEP in (p.info["cmdline"] or ())]
+            left_behind[job.attempt] = [
+                p.pid for p in psutil.process_iter(["cmdline"]) if SLEEP in (p.info["cmdline"] or ())
+            ]
         return report
 
     async def all_of_them():
@@ -246,7 +203,10 @@ def test_a_wrong_solution_fails_where_it_is_wrong(reports):
 def test_an_exception_is_located_in_its_cell(reports, jobs):
     report = reports["raises"]
     cell = index_of(jobs["raises"], "1 / n") + 1
-    assert f"in        cell {cell} of the notebook, line 4, in count\n          return 1 / n" in messages(report)["test_counts_heaps"]
+    assert (
+        f"in        cell {cell} of the notebook, line 4, in count\n          return 1 / n"
+        in messages(report)["test_counts_heaps"]
+    )
     assert outcomes(report)["test_mean_of_all"] == "passed"
 
 
@@ -414,7 +374,9 @@ def test_a_grading_can_be_cancelled_in_the_middle(background, grader, notebooks)
             attempt="cancel", module="01_counting", limits=LIMITS,
             notebook=notebooks.solved("01_counting", "while True: pass"),
         )  # fmt: skip
-        grading = asyncio.ensure_future(grader.grade(job, lambda event: running.set() if event.cell == "more-0" else None))
+        grading = asyncio.ensure_future(
+            grader.grade(job, lambda event: running.set() if event.cell == "more-0" else None)
+        )
         await running.wait()
         await grader.cancel("cancel")
         return await grading
@@ -427,7 +389,16 @@ def historical(calm_course, **fields):
     example = calm_course.example("pascaline_1642")
     notebook = authoring.to_bytes(authoring.historical_notebook(calm_course, example))
     accepted = package_of_solutions(calm_course, calm_course.modules[:2])
-    return RunJob(**{"attempt": "old", "historical": example.id, "notebook": notebook, "accepted": accepted, "limits": LIMITS, **fields})
+    return RunJob(
+        **{
+            "attempt": "old",
+            "historical": example.id,
+            "notebook": notebook,
+            "accepted": accepted,
+            "limits": LIMITS,
+            **fields,
+        }
+    )
 
 
 def test_a_historical_notebook_runs_on_the_accepted_package(background, grader, calm_course):

@@ -57,7 +57,7 @@ def test_a_kernel_writes_to_its_scratch_folder_and_nowhere_else(background, pool
         acts = [
             f"open({str(inside)!r}, 'w')", f"open({str(outside)!r}, 'w')", f"open({str(kept)!r}, 'a')", f"os.remove({str(kept)!r})",
             f"os.mkdir({home + '/tinytorch-was-here'!r})", f"os.kill({os.getpid()}, 0)", f"open({str(kept)!r})",
-            "open(os.path.expanduser('~/mine'), 'w')", f"open(os.path.dirname(os.__file__) + '/poison.pth', 'w')",
+            "open(os.path.expanduser('~/mine'), 'w')", "open(os.path.dirname(os.__file__) + '/poison.pth', 'w')",
         ]  # fmt: skip
         printed = await run_cells(kernel, TRY, *(f"print(tried(lambda: {act}))" for act in acts))
         await pool.discard(kernel)

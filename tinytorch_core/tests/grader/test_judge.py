@@ -177,7 +177,9 @@ def test_a_line_of_the_package_is_told_as_a_line_of_its_cell(exchange, exported)
     assert result.cell == "exercise-count-items"
 
 
-@pytest.mark.parametrize("place", [("tinytorch/adding.py", 3), ("tinytorch/counting.py", 1), ("tinytorch/counting.py", 10**9)])
+@pytest.mark.parametrize(
+    "place", [("tinytorch/adding.py", 3), ("tinytorch/counting.py", 1), ("tinytorch/counting.py", 10**9)]
+)
 def test_a_line_that_no_cell_holds_stays_as_it_is(exchange, exported, place):
     answer_all(exchange, test_package_has_both=[raised([frame(*place)])])
     (result,) = [c for s in judge.judge(exchange, exported) for c in s.checks if c.id == "test_package_has_both"]

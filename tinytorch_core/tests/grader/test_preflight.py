@@ -115,11 +115,16 @@ def test_a_notebook_with_thousands_of_cells_is_refused():
 
 
 ANY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 CELLS = st.fixed_dictionaries(
     {"cell_type": st.sampled_from(["code", "markdown", "raw"])},
-    optional={"source": st.text() | st.lists(st.text()), "metadata": ANY | st.fixed_dictionaries({"tags": ANY}), "id": ANY},
+    optional={
+        "source": st.text() | st.lists(st.text()),
+        "metadata": ANY | st.fixed_dictionaries({"tags": ANY}),
+        "id": ANY,
+    },
 )
 
 
@@ -164,7 +169,10 @@ def test_a_source_may_be_one_text_or_a_list_of_lines(notebooks):
     ("source", "stub"),
     [
         ("def f():\n    raise NotImplementedError('add')", True),
-        ("class A:\n    def f(self):\n        return 1\n    def g(self):\n        raise NotImplementedError('add')", True),
+        (
+            "class A:\n    def f(self):\n        return 1\n    def g(self):\n        raise NotImplementedError('add')",
+            True,
+        ),
         ("def f():\n    return 1", False),
         ("def f():\n    raise NotImplementedError('other')", False),
         ("def f():\n    raise NotImplementedError", False),

@@ -5,9 +5,6 @@ import sys
 import pytest
 
 from tinytorch_core.kernel import harness, package
-from tinytorch_core.tests.warm import background, pool
-
-__all__ = ["background", "clean_imports", "pool"]
 
 
 @pytest.fixture

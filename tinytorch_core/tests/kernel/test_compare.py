@@ -137,7 +137,9 @@ def test_tolerance_is_relative_and_absolute():
     assert compared(0.0, 1e-9, atol=0.0) is not None
 
 
-@pytest.mark.parametrize("wanted", [None, True, 1, 1.0, "x", [1], (), {}, {"a": 1}, np.zeros(2), a_tensor([1.0]), 2**80])
+@pytest.mark.parametrize(
+    "wanted", [None, True, 1, 1.0, "x", [1], (), {}, {"a": 1}, np.zeros(2), a_tensor([1.0]), 2**80]
+)
 def test_what_is_not_plain_data_equals_nothing(wanted):
     assert difference(wanted, Other("EqualsEverything"), 1e9, 1e9) is not None
 

@@ -143,7 +143,9 @@ def test_check_works_in_a_notebook_whose_module_nobody_knows(workspace, shell, m
     assert shell.published[0]["text/plain"].startswith("Second: all 1 checks pass.")
 
 
-@pytest.mark.parametrize(("line", "said"), [("nothing", "There is no exercise 'nothing'."), ("", "Say which exercise: %check EXERCISE.")])
+@pytest.mark.parametrize(
+    ("line", "said"), [("nothing", "There is no exercise 'nothing'."), ("", "Say which exercise: %check EXERCISE.")]
+)
 def test_an_unknown_exercise_is_answered_with_those_there_are(workspace, shell, capsys, line, said):
     extension.load(shell)
     shell.magics["check"](line)

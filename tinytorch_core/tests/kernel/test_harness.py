@@ -126,7 +126,9 @@ def test_a_check_that_ends_otherwise_than_by_an_answer_sends_none(trick):
 
 
 def test_a_skipped_check_does_not_keep_the_next_from_being_answered():
-    solution = "import pytest\ncalls = []\ndef double(x):\n    calls.append(x)\n    return x if calls[1:] else pytest.skip()\n"
+    solution = (
+        "import pytest\ncalls = []\ndef double(x):\n    calls.append(x)\n    return x if calls[1:] else pytest.skip()\n"
+    )
     assert list(answers_to(solution, ["test_double", "test_thrice"])) == ["test_thrice"]
 
 
@@ -134,7 +136,12 @@ def test_a_broken_import_explains_a_missing_name():
     error = error_of("import math\nmath.no_such_name\ndef double(x):\n    return x + x\n")
     assert error["type"] == "AttributeError"
     assert "no_such_name" in error["message"]
-    assert error["frames"][-1] == {"file": "tinytorch/one.py", "line": 2, "name": "<module>", "code": "math.no_such_name"}
+    assert error["frames"][-1] == {
+        "file": "tinytorch/one.py",
+        "line": 2,
+        "name": "<module>",
+        "code": "math.no_such_name",
+    }
 
 
 def test_a_syntax_error_is_located():

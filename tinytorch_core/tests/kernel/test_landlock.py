@@ -9,7 +9,9 @@ import pytest
 from tinytorch_core.kernel import landlock
 
 needs_landlock = pytest.mark.skipif(not landlock.version(), reason="this machine's kernel has no Landlock")
-needs_scopes = pytest.mark.skipif(landlock.version() < 6, reason="this machine's Landlock does not restrict signals (ABI 6)")
+needs_scopes = pytest.mark.skipif(
+    landlock.version() < 6, reason="this machine's Landlock does not restrict signals (ABI 6)"
+)
 
 TRIAL = """
 import json, os, signal, subprocess, sys, threading
@@ -112,7 +114,18 @@ def test_a_restricted_process_cannot_signal_its_parent(restricted):
 def test_without_the_restriction_all_of_it_works(tmp_path):
     """The same attempts, so that a refusal above is the restriction's doing."""
     found, _ = tried(tmp_path, "free")
-    once = {"overwrite", "append", "truncate", "after asking for more", "new file", "folder", "link", "thread", "child", "signal"}
+    once = {
+        "overwrite",
+        "append",
+        "truncate",
+        "after asking for more",
+        "new file",
+        "folder",
+        "link",
+        "thread",
+        "child",
+        "signal",
+    }
     assert {name for name in once if found[name] != "done"} == set()
 
 

@@ -24,7 +24,9 @@ def test_the_package_is_imported_from_memory_and_from_nowhere_else(tmp_path, mon
     (tmp_path / "tinytorch").mkdir()
     (tmp_path / "tinytorch" / "__init__.py").write_text("raise SystemExit('the file was read')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    found, broken = import_package(sources("from .one import first\ndef second():\n    return first() + 1\n"), "two", EARLIER)
+    found, broken = import_package(
+        sources("from .one import first\ndef second():\n    return first() + 1\n"), "two", EARLIER
+    )
     assert broken is None
     assert (found.first(), found.second()) == (1, 2)
     assert found.__file__ == "tinytorch/__init__.py"

@@ -22,10 +22,13 @@ plain = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
 )
 
-words = st.sampled_from(["array", "dict", "float", "int", "other", "tensor", "scalar", "float64", "bool", "nan", "AAAA", "-5", ""])
+words = st.sampled_from(
+    ["array", "dict", "float", "int", "other", "tensor", "scalar", "float64", "bool", "nan", "AAAA", "-5", ""]
+)
 json_leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6) | words
 any_json = st.recursive(
-    json_leaves, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(words | st.text(max_size=3), inner, max_size=2)
+    json_leaves,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(words | st.text(max_size=3), inner, max_size=2),
 )
 hostile_arrays = st.tuples(
     st.sampled_from(["array", "tensor"]) | any_json,

@@ -75,7 +75,9 @@ anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["array", "dict", "other", "float", "int", "type", "frames", "stub"]), inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["array", "dict", "other", "float", "int", "type", "frames", "stub"]), inner, max_size=2
+        )
     ),
     max_leaves=8,
 )
