@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from matplotlib import pyplot
 
 from tinytorch_core import authoring
 from tinytorch_core.catalogue import Course, Module
@@ -42,6 +43,9 @@ class BareWork:
         self.shell = InteractiveShell.instance()
         self.shell.display_pub = CapturingDisplayPublisher()
         self.shell.run_cell("import matplotlib.pyplot", store_history=False).raise_error()
+        self.shell.events.register(
+            "post_execute", lambda: pyplot.close("all")
+        )  # figures end with their cell, as in grading
 
     def run(self) -> float:
         """Seconds for every cell, then every check with its judge. Raises if anything does not pass."""

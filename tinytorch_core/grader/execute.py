@@ -179,6 +179,9 @@ async def _run_one(client: _Client, index: int, seconds: float) -> CellFailure |
     try:
         await client.run_cell(index, seconds)
     except CellExecutionError as error:
+        if str(error.ename).endswith("MemoryError") and over_memory(client.kernel.pid, client.limits.memory_bytes):
+            client.kernel.stop("memory")  # it told us just before the watcher would have seen it
+            return _stopped(index, cell, client.kernel, client.limits, seconds)
         return _raised(index, cell, error)
     except (DeadKernelError, CellTimeoutError, RuntimeError):
         return _stopped(index, cell, client.kernel, client.limits, seconds)

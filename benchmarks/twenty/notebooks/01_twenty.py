@@ -58,7 +58,7 @@ deviation(values)
 smooth(values, 10)[:3]
 
 # %%
-len(primes(8_000))
+len(primes(60_000))
 
 # %%
 matrix = rng.normal(size=(120, 120))
@@ -67,7 +67,7 @@ matrix = rng.normal(size=(120, 120))
 np.linalg.norm(matrix @ matrix.T)
 
 # %%
-words = [str(number) for number in primes(5_000)]
+words = [str(number) for number in primes(25_000)]
 
 # %%
 sorted(words)[:5]

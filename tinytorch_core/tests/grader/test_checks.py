@@ -140,12 +140,12 @@ def test_of_the_courses_own_checks_no_judging_part_goes_in(module):
     file, whole = load(path), path.read_text(encoding="utf-8")
     outside = {"given", "wants", "judged", "a_tensor"}
     assert not outside & {node.id for node in ast.walk(ast.parse(file.inside)) if isinstance(node, ast.Name)}
-    bodies = {c.id: ast.unparse(_function(whole, c.id).body[-1]) for c in file.checks}
-    assert {name: ast.unparse(_function(file.inside, name).body[-1]) for name in bodies} == bodies
+    bodies, kept = bodies_of(whole), bodies_of(file.inside)
+    assert {c.id: kept[c.id] for c in file.checks} == {c.id: bodies[c.id] for c in file.checks}
 
 
-def _function(source, name):
-    return next(n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and n.name == name)
+def bodies_of(source):
+    return {n.name: ast.unparse(n.body[-1]) for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
 
 
 @pytest.fixture

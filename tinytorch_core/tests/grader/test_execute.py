@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from tinytorch_core.grader import execute
-from tinytorch_core.grader.execute import is_idle, run_notebook, run_source
+from tinytorch_core.grader.execute import run_notebook, run_source
 from tinytorch_core.tests.warm import LIMITS, notebook_of, run_cells
 
 
@@ -36,6 +36,25 @@ def test_cells_run_in_order_and_each_is_announced(background, kernel):
     assert failure is None
     assert said == [(1, "running"), (1, "passed"), (4, "running"), (4, "passed")]
     assert notebook.cells[4].outputs[0].text == "2\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "idle"),
+    [
+        ("", True),
+        ("\n  \n", True),
+        ("# only a remark\n", True),
+        ("%check add\n%hint add  # help", True),
+        ("%check", True),
+        ("%check add\nx = 1", False),
+        ("%checkers", False),
+        ("%load_ext tinytorch_core", False),
+        ("x = 1  # remark", False),
+        ("#| export\nx = 1", False),
+    ],
+)
+def test_a_cell_that_does_nothing_headless_is_not_sent(source, idle):
+    assert execute.is_idle(source) is idle
 
 
 def test_the_first_error_ends_the_run_and_is_located(background, kernel):
@@ -208,19 +227,3 @@ def test_our_own_cell_hands_over_its_payload_and_gets_answers(background, pool):
 
     assert background.run(run()) is None
     assert answers == ["what goes in!"]
-
-
-@pytest.mark.parametrize(
-    ("source", "idle"),
-    [
-        ("", True),
-        ("%check tensor-add", True),
-        ("# a remark\n\n%hint tensor-add\n%check", True),
-        ("%checkers", False),
-        ("%check tensor-add\nx = 1", False),
-        ("%load_ext tinytorch_core", False),
-        ("1 / 0  # %check tensor-add", False),
-    ],
-)
-def test_only_what_does_nothing_headless_is_passed_over(source, idle):
-    assert is_idle(source) is idle
