@@ -79,7 +79,7 @@ def _close(got: Any, wanted: Any, rtol: float, atol: float) -> Any:
 def _largest(wanted: Any, got: Any, close: Any, at: str) -> str:
     with np.errstate(all="ignore"):
         gap = np.abs(np.subtract(got, wanted, dtype=np.float64))
-    gap = np.where(close, -1, np.where(np.isnan(gap), np.inf, gap))
+    gap = np.where(close, -1, gap)  # argmax takes nan for the largest
     place = np.unravel_index(int(np.argmax(gap)), gap.shape)
     index = f" at [{', '.join(str(int(i)) for i in place)}]" if place else ""
     share = f"; {int((~close).sum())} of {close.size} values are off" if close.size > 1 else ""
