@@ -1,6 +1,7 @@
 """The best isolation that this machine allows, tried with a real process and felt by a real kernel."""
 
 import os
+from uuid import uuid4
 
 import pytest
 
@@ -49,14 +50,14 @@ def tried(act):
 def test_a_kernel_writes_to_its_scratch_folder_and_nowhere_else(background, pool, tmp_path):
     kept = tmp_path / "kept"
     kept.write_text("kept")
-    home = os.path.expanduser("~")
+    at_home = os.path.join(os.path.expanduser("~"), f"tinytorch-{uuid4().hex}")
 
     async def run():
         kernel = await pool.take("cells")
         inside, outside = kernel.scratch / "here", tmp_path / "new"
         acts = [
             f"open({str(inside)!r}, 'w')", f"open({str(outside)!r}, 'w')", f"open({str(kept)!r}, 'a')", f"os.remove({str(kept)!r})",
-            f"os.mkdir({home + '/tinytorch-was-here'!r})", f"os.kill({os.getpid()}, 0)", f"open({str(kept)!r})",
+            f"os.mkdir({at_home!r})", f"os.kill({os.getpid()}, 0)", f"open({str(kept)!r})",
             "open(os.path.expanduser('~/mine'), 'w')", "open(os.path.dirname(os.__file__) + '/poison.pth', 'w')",
         ]  # fmt: skip
         printed = await run_cells(kernel, TRY, *(f"print(tried(lambda: {act}))" for act in acts))
@@ -65,8 +66,8 @@ def test_a_kernel_writes_to_its_scratch_folder_and_nowhere_else(background, pool
 
     printed, failure = background.run(run())
     assert failure is None
-    inside, *refused, reading, at_home, library = (text.strip() for text in printed[1:])
-    assert (inside, reading, at_home) == ("done", "done", "done")
+    inside, *refused, reading, own_home, library = (text.strip() for text in printed[1:])
+    assert (inside, reading, own_home) == ("done", "done", "done")
     signal = refused.pop()
     assert [*refused, library] == ["PermissionError"] * 5
     if landlock.version() >= 6:
