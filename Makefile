@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help lab setup test check lint types unit course test-wheel test-browser screenshot bench format clean
+.PHONY: help lab setup test check lint types quick unit course test-wheel test-browser screenshot bench format clean
 
 # A stamp is not believed when what it stands for is gone: a moved or copied checkout, a removed Python, a deleted build.
 ifneq ($(shell [ "`cat .stamps/venv 2>/dev/null`" = "$(CURDIR)" ] && .venv/bin/python -c 'print("runs")' 2>/dev/null),runs)
@@ -40,9 +40,9 @@ lab: setup ## start JupyterLab on a workspace (DIR=folder PORT=number ARGS="--no
 
 setup: .stamps/build ## install and build everything, start nothing
 
-test: check course test-wheel test-browser ## every check there is; what CI runs
+test: lint types unit course test-wheel test-browser ## every check there is; what CI runs
 
-check: lint types unit ## the quick loop: style, types, unit tests
+check: lint types quick ## the quick loop: style, types, unit tests that start no kernel
 
 lint: setup
 	.venv/bin/ruff check -q .
@@ -53,6 +53,10 @@ lint: setup
 
 types: setup
 	.venv/bin/mypy
+
+quick: setup
+	.venv/bin/python -m pytest -m "not slow and not kernels" -n 2 $(ARGS)
+	.venv/bin/jlpm test
 
 unit: setup
 	.venv/bin/python -m pytest -m "not slow" -n 2 $(ARGS)

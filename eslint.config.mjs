@@ -50,6 +50,7 @@ export default tseslint.config(
       'prefer-arrow-callback': 'error'
     }
   },
+  { files: ['labextension/ui-tests/**'], rules: { 'react-hooks/rules-of-hooks': 'off' } }, // Playwright's `use` is no hook
   {
     files: [`${source}/**/*.{ts,tsx}`],
     languageOptions: { parserOptions: { project: 'labextension/tsconfig.test.json' } },

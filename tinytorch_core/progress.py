@@ -290,8 +290,8 @@ class ProgressStore:
 
     def _damaged(self, why: str) -> StoreError:
         return StoreError(
-            f"{self.path} is damaged: {why}. It was left as it is. Put a good copy in its place, or rename it to begin a new "
-            "record; your notebooks are untouched and can be completed again."
+            f"{self.path} is damaged: {why}. It was left as it is. Put a good copy in its place, or begin a new record "
+            "with `tito doctor --new-record`; your notebooks are untouched and can be completed again."
         )
 
 

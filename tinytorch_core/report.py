@@ -96,7 +96,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a grading. `seq` counts from 0 in each attempt; a client that missed one reads the attempt.
 
     cell: `index` (0-based over the notebook) of `total`, `outcome` running | passed | failed; `cell` is its id
-    check: `check` id, `outcome`, `title`; index/total count the checks judged so far
+    check: `check` id, `exercise`, `outcome`, `title`; index/total count the checks judged so far
     stage: `stage` begins
     verdict: `verdict` and `message`
     """
@@ -110,6 +110,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
     cell: str = ""
     check: str = ""
+    exercise: str = ""
     title: str = ""
     outcome: str = ""
     verdict: str = ""

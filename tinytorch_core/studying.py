@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 
 from tinytorch_core import __version__, authoring, differences, progression
 from tinytorch_core.catalogue import Course, Exercise, Historical, Module
-from tinytorch_core.errors import NotAllowed, UnknownName, UsageError, WorkspaceError
+from tinytorch_core.errors import NotAllowed, StoreError, UnknownName, UsageError, WorkspaceError
 from tinytorch_core.export import export
 from tinytorch_core.files import write_atomic
 from tinytorch_core.grader.preflight import read
@@ -91,6 +91,15 @@ def repair(study: Study) -> None:
     """Put right what a crash left behind. Called at every start, before any attempt of this process."""
     study.store.interrupt_abandoned(_another_living_process)
     _materialise(study)
+
+
+def new_record(study: Study) -> Path:
+    """Set a damaged record aside and begin an empty one. Returns where the old one is kept; UsageError if it is sound."""
+    try:
+        study.store.check()
+    except StoreError:
+        return study.store.set_aside()
+    raise UsageError("The record of this workspace is sound, so it stays. `tito status` shows what it says.")
 
 
 def view(course: Course, study: Study | None, checking: Mapping[str, str] | None = None) -> CourseView:

@@ -72,7 +72,7 @@ export interface Unlocked {
  * One step of a grading. `seq` counts from 0 in each attempt; a client that missed one reads the attempt.
  *
  * cell: `index` (0-based over the notebook) of `total`, `outcome` running | passed | failed; `cell` is its id
- * check: `check` id, `outcome`, `title`; index/total count the checks judged so far
+ * check: `check` id, `exercise`, `outcome`, `title`; index/total count the checks judged so far
  * stage: `stage` begins
  * verdict: `verdict` and `message`
  */
@@ -86,6 +86,7 @@ export interface Progress {
   readonly total: number;
   readonly cell: string;
   readonly check: string;
+  readonly exercise: string;
   readonly title: string;
   readonly outcome: string;
   readonly verdict: string;

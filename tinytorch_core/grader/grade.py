@@ -80,8 +80,8 @@ def _ticker(run: Run, exchange: Exchange) -> Callable[[Challenge], None]:
         done += 1
         outcome = judge.judge_one(exchange, challenge).outcome if not challenge.timed else "passed"
         run.emit(
-            kind="check", stage=challenge.check.stage, check=challenge.check.id, title=challenge.check.title,
-            outcome=outcome, index=done, total=len(exchange.challenges),
+            kind="check", stage=challenge.check.stage, check=challenge.check.id, exercise=challenge.check.exercise,
+            title=challenge.check.title, outcome=outcome, index=done, total=len(exchange.challenges),
         )  # fmt: skip
 
     return tick

@@ -207,7 +207,10 @@ def advanced(report: Report, step: Progress) -> Report:
     if step.kind == "stage":
         stages = (*stages, Stage(name=step.stage))
     elif step.kind == "check":
-        check = CheckResult(id=step.check, exercise="", title=step.title, outcome=step.outcome, message=step.message)  # type: ignore[arg-type]
+        outcome: Any = step.outcome
+        check = CheckResult(
+            id=step.check, exercise=step.exercise, title=step.title, outcome=outcome, message=step.message
+        )
         stages = _with_check(stages, step.stage, check)
     return replace(report, stages=stages, seconds=time.time() - report.started)
 

@@ -304,6 +304,7 @@ def edited(path, exercise, old, new):
     path.write_text(json.dumps(raw))
 
 
+@pytest.mark.kernels
 def test_a_wrong_notebook_then_the_right_one_then_the_next_module(workspace, store, solve, graded):
     path = solve("01_counting", "counts-from-zero")
     before = path.read_bytes()
@@ -318,6 +319,7 @@ def test_a_wrong_notebook_then_the_right_one_then_the_next_module(workspace, sto
     assert [r.verdict for r in store.attempts("01_counting")] == ["passed", "failed"]
 
 
+@pytest.mark.kernels
 def test_a_new_version_that_would_break_a_later_module_is_refused_and_changes_nothing(
     workspace, store, solve, accept, graded
 ):
@@ -342,6 +344,7 @@ def test_a_new_version_that_would_break_a_later_module_is_refused_and_changes_no
     assert store.completed().keys() == {"01_counting", "02_adding"}
 
 
+@pytest.mark.kernels
 def test_a_notebook_that_writes_to_itself_stays_as_it_is(workspace, store, solve, graded):
     path = solve("01_counting")
     raw = json.loads(path.read_bytes())
@@ -358,6 +361,7 @@ def test_a_notebook_that_writes_to_itself_stays_as_it_is(workspace, store, solve
         assert (report.verdict, path.read_bytes()) == ("passed", before)
 
 
+@pytest.mark.kernels
 def test_an_example_runs_once_its_module_is_complete(background, workspace, store, tiny_course, accept, grader):
     example = tiny_course.example("pascaline_1642")
     accept("01_counting")

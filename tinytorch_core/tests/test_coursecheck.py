@@ -228,6 +228,7 @@ def test_a_historical_notebook_that_fails_is_told_with_its_traceback(tiny_course
     assert (finding.ok, finding.name, finding.message) == (False, "pascaline_1642", "no\nthe traceback")
 
 
+@pytest.mark.kernels
 def test_the_whole_check_of_a_course_finds_everything_once(background, grader, calm_course):
     """With real kernels. Its one problem is that nothing is timed."""
     modules, historical = calm_course.modules[:2], [calm_course.example("pascaline_1642")]

@@ -117,6 +117,7 @@ export function anEvent(seq: number, options: Partial<Progress> = {}): Progress 
     total: 4,
     cell: 'c0',
     check: '',
+    exercise: '',
     title: '',
     outcome: 'passed',
     verdict: '',

@@ -2,6 +2,12 @@ import { resolve } from 'node:path';
 import { expect, test, type Locator } from './lab';
 import { Student } from './student';
 
+/** What `tito status --json` says, as far as it is looked at here. */
+interface ICourse {
+  modules: { id: string; state: string }[];
+  milestones: { earned: boolean }[];
+}
+
 const DOCS = resolve(import.meta.dirname, '../../../docs');
 
 test('a student goes from an empty folder to the Perceptron', async ({ page, lab }) => {
@@ -144,13 +150,11 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
     await page.evaluate(() => window.jupyterapp.commands.execute('notebook:run-all-cells'));
     const cells = await page.evaluate(() =>
       [...window.jupyterapp.shell.currentWidget.content.model.cells]
-        .filter((cell: any) => cell.type === 'code' && cell.sharedModel.getSource().trim())
-        .map((cell: any) => ({
-          source: cell.sharedModel.getSource() as string,
+        .filter(cell => cell.type === 'code' && cell.sharedModel.getSource().trim())
+        .map(cell => ({
+          source: cell.sharedModel.getSource(),
           ran: cell.executionCount !== null,
-          errors: cell.outputs
-            .toJSON()
-            .filter((output: any) => output.output_type === 'error') as object[]
+          errors: cell.outputs.toJSON().filter(output => output.output_type === 'error')
         }))
     );
     expect(cells.flatMap(cell => cell.errors)).toEqual([]);
@@ -164,11 +168,11 @@ test('a student goes from an empty folder to the Perceptron', async ({ page, lab
   });
 
   await test.step('the command line sees the same state', async () => {
-    const course = JSON.parse(await lab.tito('status', '--json'));
-    expect(course.modules.slice(0, 5).map((module: any) => module.state)).toEqual([
+    const course: ICourse = JSON.parse(await lab.tito('status', '--json'));
+    expect(course.modules.slice(0, 5).map(module => module.state)).toEqual([
       ...Array(4).fill('complete'),
       'locked'
     ]);
-    expect(course.milestones.filter((milestone: any) => milestone.earned)).toHaveLength(1);
+    expect(course.milestones.filter(milestone => milestone.earned)).toHaveLength(1);
   });
 });

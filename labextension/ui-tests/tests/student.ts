@@ -4,13 +4,28 @@ import { join } from 'node:path';
 import { expect, type ILab, type Locator, type Page } from './lab';
 
 /** Enough of JupyterLab's application for the tests; `expose_app_in_browser` puts it on the window. */
+interface ICellModel {
+  type: string;
+  executionCount: number | null;
+  sharedModel: { getSource(): string };
+  outputs: { toJSON(): { output_type: string }[] };
+}
+interface INotebookPanel {
+  context: { path: string; revert(): Promise<void> };
+  sessionContext: { session: { kernel: { status: string } | null } | null };
+  content: {
+    model: { cells: Iterable<ICellModel> };
+    widgets: { model: ICellModel }[];
+    scrollToItem(index: number, align: string): Promise<void>;
+  };
+}
 interface IApp {
   commands: {
     execute(id: string, args?: object): Promise<unknown>;
     hasCommand(id: string): boolean;
   };
   restored: Promise<void>;
-  shell: { currentWidget: any };
+  shell: { currentWidget: INotebookPanel };
 }
 declare global {
   interface Window {
@@ -70,7 +85,7 @@ export class Student {
   async cell(text: string): Promise<Locator> {
     const index = await this.page.evaluate(async wanted => {
       const { content } = window.jupyterapp.shell.currentWidget;
-      const found = content.widgets.findIndex((cell: any) =>
+      const found = content.widgets.findIndex(cell =>
         cell.model.sharedModel.getSource().includes(wanted)
       );
       await content.scrollToItem(found, 'center');

@@ -90,6 +90,7 @@ def test_an_earlier_module_at_fault_is_named() -> None:
     assert "Look first at 01_counting, count-mean. The error was raised in" in drawn(verdict(report))
 
 
+@pytest.mark.kernels
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C ends the process there")
 def test_ctrl_c_cancels_and_still_answers(course: Course, tmp_path: Path) -> None:
     study = studying.create(tmp_path, course)

@@ -201,6 +201,18 @@ class TestOverview:
     def test_doctor_needs_no_workspace(self, terminal: Terminal) -> None:
         assert json.loads(terminal("doctor", "--json").stdout)[-1]["ok"] is True
 
+    def test_a_damaged_record_is_set_aside_when_asked_and_a_sound_one_stays(self, tito_in_course: Terminal) -> None:
+        store = tito_in_course.folder / ".tinytorch/progress.db"
+        tito_in_course("module", "complete", "1")
+        assert "is sound" in tito_in_course.text("doctor", "--new-record", code=2)
+        notebook = (tito_in_course.folder / "notebooks/02_adding.ipynb").read_bytes()
+        store.write_bytes(b"damaged")
+        assert "tito doctor --new-record" in tito_in_course.text("status", code=5)
+        kept = Path(tito_in_course.json("doctor", "--new-record")["path"])
+        assert kept.read_bytes() == b"damaged"
+        assert tito_in_course.json("status")["completed"] == 0
+        assert (tito_in_course.folder / "notebooks/02_adding.ipynb").read_bytes() == notebook
+
     def test_doctor_finds_a_damaged_record(self, tito_in_course: Terminal) -> None:
         (tito_in_course.folder / ".tinytorch/progress.db").write_bytes(b"no database" * 1000)
         text = tito_in_course.text("doctor", code=1)

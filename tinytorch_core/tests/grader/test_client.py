@@ -21,6 +21,8 @@ from tinytorch_core.grader.job import GradeJob
 from tinytorch_core.grader.processes import is_running
 from tinytorch_core.tests.warm import LIMITS
 
+pytestmark = pytest.mark.kernels
+
 CHECKS_ONLY = ("unit", "import")
 
 

@@ -13,6 +13,8 @@ from tinytorch_core.grader import execute
 from tinytorch_core.grader.execute import run_notebook, run_source
 from tinytorch_core.tests.warm import LIMITS, notebook_of, run_cells
 
+pytestmark = pytest.mark.kernels
+
 
 def limits(**changes):
     return type(LIMITS)(**{name: changes.get(name, getattr(LIMITS, name)) for name in LIMITS.__struct_fields__})

@@ -20,6 +20,8 @@ from tinytorch_core.report import Stages
 from tinytorch_core.tests.grader.cheats import CHEATS, GOOD, WRONG
 from tinytorch_core.tests.warm import LIMITS
 
+pytestmark = pytest.mark.kernels
+
 CHECKS_ONLY = ("unit", "import", "compatibility", "integration")
 """Not all stages, so that no cells are run: half the work where cells do not matter."""
 SHORT = Limits(cell_seconds=3, memory_bytes=LIMITS.memory_bytes, output_bytes=LIMITS.output_bytes)

@@ -16,6 +16,8 @@ import pytest
 from tinytorch_core.grader import guard
 from tinytorch_core.grader.processes import is_running
 
+pytestmark = pytest.mark.kernels
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="orphans come back to the guard on Linux only")
 
 FAKE = """

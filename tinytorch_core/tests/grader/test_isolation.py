@@ -9,6 +9,8 @@ from tinytorch_core.grader import isolation
 from tinytorch_core.kernel import landlock
 from tinytorch_core.tests.warm import run_cells
 
+pytestmark = pytest.mark.kernels
+
 needs_landlock = pytest.mark.skipif(isolation.best() != "landlock", reason="this machine's kernel has no Landlock")
 
 

@@ -15,6 +15,8 @@ from tinytorch_core.grader.kernels import Pool
 from tinytorch_core.grader.processes import is_running
 from tinytorch_core.tests.warm import LIMITS, OwnPool, run_cells
 
+pytestmark = pytest.mark.kernels
+
 
 def running(pid):
     return psutil.pid_exists(pid) and is_running(psutil.Process(pid))

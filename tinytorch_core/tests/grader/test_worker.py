@@ -17,6 +17,8 @@ from tinytorch_core.grader.messages import Alive, Cancel, Done, Event, FromWorke
 from tinytorch_core.grader.processes import is_running
 from tinytorch_core.tests.warm import LIMITS
 
+pytestmark = pytest.mark.kernels
+
 LOUD = """
 import os
 import tinytorch_core.grader.worker as room

@@ -9,7 +9,10 @@ import pytest
 
 from tinytorch_core.tests.warm import LIMITS, run_cells
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits are set on POSIX systems")
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(os.name != "posix", reason="limits are set on POSIX systems"),
+]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 
 ASK = """

@@ -55,7 +55,16 @@ class FakeGrader:
         on_event(Progress(**ids, seq=0, kind="cell", index=0, total=2, outcome="passed"))
         on_event(
             Progress(
-                **ids, seq=1, kind="check", stage="unit", check="one", title="One.", outcome="passed", index=1, total=1
+                **ids,
+                seq=1,
+                kind="check",
+                stage="unit",
+                check="one",
+                exercise="count-items",
+                title="One.",
+                outcome="passed",
+                index=1,
+                total=1,
             )
         )
         self.running.set()

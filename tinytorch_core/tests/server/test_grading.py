@@ -229,11 +229,11 @@ async def test_closing_ends_what_runs(api: Call, study: Study, services: Service
 def test_checks_gather_in_their_stages() -> None:
     report = Report(attempt="a", module="m", state="running")
     for stage, check in (("unit", "one"), ("import", "two"), ("unit", "three")):
-        step = Progress(attempt="a", module="m", seq=0, kind="check", stage=stage, check=check, outcome="passed")
-        report = advanced(report, step)
-    assert [(s.name, [c.id for c in s.checks]) for s in report.stages] == [
-        ("unit", ["one", "three"]),
-        ("import", ["two"]),
+        ids = {"attempt": "a", "module": "m", "seq": 0, "stage": stage, "check": check, "exercise": f"of-{check}"}
+        report = advanced(report, Progress(**ids, kind="check", outcome="passed"))
+    assert [(s.name, [(c.id, c.exercise) for c in s.checks]) for s in report.stages] == [
+        ("unit", [("one", "of-one"), ("three", "of-three")]),
+        ("import", [("two", "of-two")]),
     ]
 
 

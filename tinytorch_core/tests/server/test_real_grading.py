@@ -16,6 +16,8 @@ from tinytorch_core.server.services import Services
 from tinytorch_core.studying import Study
 from tinytorch_core.tests.server.conftest import Call, until_done, value
 
+pytestmark = pytest.mark.kernels
+
 
 @pytest.fixture
 def grader(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
