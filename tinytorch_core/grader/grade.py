@@ -14,11 +14,11 @@ from tinytorch_core.grader import judge, reporting
 from tinytorch_core.grader.checks import Challenge, Exchange, Package, load
 from tinytorch_core.grader.execute import run_notebook
 from tinytorch_core.grader.job import Accepted, GradeJob, RunJob
-from tinytorch_core.grader.kernels import Role
+from tinytorch_core.grader.kernels import Kernel, Role
 from tinytorch_core.grader.preflight import Sheet, preflight, read
 from tinytorch_core.grader.run import Run
 from tinytorch_core.grader.scratch import prepare_scratch
-from tinytorch_core.report import CellFailure, Report, Stages
+from tinytorch_core.report import CellFailure, Report, Stage, Stages
 
 
 async def grade(job: GradeJob, course: Course, run: Run) -> Report:
@@ -39,9 +39,7 @@ async def grade(job: GradeJob, course: Course, run: Run) -> Report:
         under_test = Accepted(module=module.id, source=exported.source, names=exported.names)
         exchange = Exchange(checks, Package.of(job.earlier, under_test), job.stages)
         run.mark("prepared")
-        failure = await _run(job, course, run, sheet, exchange)
-        stages = judge.judge(exchange, exported)
-        run.mark("judged")
+        stages, failure = await _run(job, course, run, sheet, exchange, exported)
         report = reporting.verdict(job, run, module, exchange, stages, failure)
         if report.passed and job.later and exported.source != job.accepted_source:
             report = await _recheck_later(job, course, run, under_test, report)
@@ -50,7 +48,9 @@ async def grade(job: GradeJob, course: Course, run: Run) -> Report:
         return reporting.for_job(job, run, verdict="cancelled" if run.cancelled else "error", message=error.message)
 
 
-async def _run(job: GradeJob, course: Course, run: Run, sheet: Sheet, exchange: Exchange) -> CellFailure | None:
+async def _run(
+    job: GradeJob, course: Course, run: Run, sheet: Sheet, exchange: Exchange, exported: Export
+) -> tuple[tuple[Stage, ...], CellFailure | None]:
     """Cells and checks, each in its own kernel. Waits for both: the cells' error may be what explains the checks'."""
     with_cells = job.stages == Stages
     roles: tuple[Role, ...] = ("cells", "checks") if with_cells else ("checks",)
@@ -58,18 +58,25 @@ async def _run(job: GradeJob, course: Course, run: Run, sheet: Sheet, exchange: 
     run.mark("kernels")
     try:
         with run.limited(run.seconds + job.limits.run_seconds):
-            checks = exchange.run(kernels[-1], job.limits, _ticker(run, exchange))
+            checks = _judged(kernels[-1], job, run, exchange, exported)
             if not with_cells:
-                await checks
-                return None
+                return await checks, None
             prepare_scratch(kernels[0].scratch, course, [*job.earlier], job.module, job.beside)
             cells = run_notebook(kernels[0], sheet.notebook, job.limits, _cell_ticker(run, sheet.notebook))
-            failure, _ = await asyncio.gather(cells, checks)
-            return failure
+            failure, stages = await asyncio.gather(cells, checks)
+            return stages, failure
     finally:
         run.mark("ran")
         await run.end()
         run.mark("ended")
+
+
+async def _judged(kernel: Kernel, job: GradeJob, run: Run, exchange: Exchange, exported: Export) -> tuple[Stage, ...]:
+    """The checks, judged as soon as their answers are here: the cells are mostly still running then."""
+    await exchange.run(kernel, job.limits, _ticker(run, exchange))
+    stages = judge.judge(exchange, exported)
+    run.mark("judged")
+    return stages
 
 
 def _ticker(run: Run, exchange: Exchange) -> Callable[[Challenge], None]:
