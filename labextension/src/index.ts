@@ -15,6 +15,7 @@ import { Api } from './api';
 import { addCommands } from './commands';
 import { ITinyTorch, provide } from './context';
 import { CourseModel } from './model';
+import { prepareKernels } from './notebook/kernels';
 import { Notebooks } from './notebook/notebooks';
 import { CompleteButton } from './notebook/toolbar';
 import { addLauncherCard } from './shell/launcher';
@@ -51,6 +52,7 @@ const course: JupyterFrontEndPlugin<ITinyTorch> = {
     });
     const actions = new Actions({ app, model, notebooks, editors });
     addCommands({ commands, palette, model, notebooks, actions });
+    prepareKernels(tracker, notebooks);
     if (settings) {
       followPreferences(settings, model).catch(console.error);
     }

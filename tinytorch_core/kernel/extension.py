@@ -15,6 +15,10 @@ from typing import Any
 from tinytorch_core.kernel import package, speed
 
 HEADLESS = "TINYTORCH_HEADLESS"
+NOT_LOADED = (
+    "%check and %hint come with the first cell of this notebook, and it has not run since this kernel started. Choose "
+    "Run > Run All Above Selected Cell in the menu, then run this cell again."
+)
 
 
 class Course:
@@ -70,6 +74,13 @@ def load(shell: Any) -> None:
     magics = Silent() if headless else Magics(course)
     shell.register_magic_function(magics.check, "line", "check")
     shell.register_magic_function(magics.hint, "line", "hint")
+
+
+def prepare(shell: Any) -> None:
+    """Until %load_ext has run, let %check and %hint say so. JupyterLab calls this whenever a module's kernel has started."""
+    for name in ("check", "hint"):
+        if shell.find_line_magic(name) is None:
+            shell.register_magic_function(lambda line: print(NOT_LOADED), "line", name)
 
 
 class Silent:

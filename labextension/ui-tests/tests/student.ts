@@ -12,7 +12,9 @@ interface ICellModel {
 }
 interface INotebookPanel {
   context: { path: string; revert(): Promise<void> };
-  sessionContext: { session: { kernel: { status: string } | null } | null };
+  sessionContext: {
+    session: { kernel: { status: string; restart(): Promise<void> } | null } | null;
+  };
   content: {
     model: { cells: Iterable<ICellModel> };
     widgets: { model: ICellModel }[];

@@ -18,6 +18,22 @@ test.describe('when the student’s code goes wrong', () => {
   const complete = async (): Promise<void> =>
     student.complete(await student.completeButton('01_setup'));
 
+  test('a check before the first cell says what to run, also after a restart', async ({ page }) => {
+    const check = await student.cell('%check setup-bytes');
+    const advice = check.locator('.jp-OutputArea', { hasText: 'Run All Above Selected Cell' });
+    await student.run(check);
+    await expect(advice).toBeVisible();
+    await page.evaluate(() => window.jupyterapp.commands.execute('notebook:run-all-above'));
+    await student.run(check);
+    await expect(advice).not.toBeVisible();
+    await page.evaluate(() =>
+      window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.restart()
+    );
+    await student.atNotebook('notebooks/01_setup.ipynb');
+    await student.run(check);
+    await expect(advice).toBeVisible();
+  });
+
   test('a never-ending loop can be cancelled', async () => {
     await student.solve('01_setup', [LOOP]);
     await complete();

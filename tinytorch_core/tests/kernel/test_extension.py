@@ -42,6 +42,9 @@ class Shell:
         assert kind == "line"
         self.magics[name] = function
 
+    def find_line_magic(self, name):
+        return self.magics.get(name)
+
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
@@ -194,3 +197,20 @@ def test_the_workspace_is_the_nearest_folder_upward(workspace):
     inner.mkdir(parents=True)
     assert extension.find_workspace(inner) == workspace
     assert extension.find_workspace(workspace.parent) is None
+
+
+def test_before_the_first_cell_check_and_hint_say_what_to_run(workspace, shell, capsys):
+    extension.prepare(shell)
+    for magic in (shell.magics["check"], shell.magics["hint"]):
+        magic("second")
+        assert capsys.readouterr().out == f"{extension.NOT_LOADED}\n"
+    extension.load(shell)
+    shell.magics["hint"]("first")
+    assert "look" in capsys.readouterr().out
+
+
+def test_a_kernel_that_has_run_its_first_cell_keeps_its_magics(workspace, shell, capsys):
+    extension.load(shell)
+    extension.prepare(shell)  # as after the page was reloaded
+    shell.magics["hint"]("first")
+    assert "look" in capsys.readouterr().out
