@@ -31,7 +31,9 @@ def notebooks(workspace: Workspace) -> list[str]:
 
 
 def snapshot(root: Path) -> dict[Path, tuple[int, bytes | None]]:
-    return {p: (p.lstat().st_mtime_ns, p.read_bytes() if p.is_file() else None) for p in root.rglob("*")}
+    """Every file but the lock, which is touched by whoever holds it."""
+    found = [p for p in root.rglob("*") if p.name != "workspace.lock"]
+    return {p: (p.lstat().st_mtime_ns, p.read_bytes() if p.is_file() else None) for p in found}
 
 
 def backups(workspace: Workspace) -> list[Path]:
