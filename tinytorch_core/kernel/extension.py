@@ -109,9 +109,8 @@ class Magics:
 
         module, exercise = found
         if "tinytorch" not in sys.modules or module["id"] != current_module_id():
-            package.install_live(
-                self.course.workspace, sys.modules["__main__"], module["name"], self.course.before(module)
-            )
+            notebook, earlier = sys.modules["__main__"], self.course.before(module)
+            package.install_live(self.course.workspace, notebook, module["name"], earlier, afresh=False)
         show(check_exercise(self.course.checks, module, exercise, sys.modules["tinytorch"]))
 
     def hint(self, line: str) -> None:

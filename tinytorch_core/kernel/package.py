@@ -101,9 +101,15 @@ def _first_of(modules: Sequence[ModuleType]) -> Any:
     return look_up
 
 
-def install_live(workspace: Path, user_module: ModuleType, name: str, earlier: Sequence[str]) -> ModuleType:
-    """Let `tinytorch.<name>` mean the notebook itself, beside the accepted modules `earlier`. Returns the live `tinytorch`."""
-    forget_package()
+def install_live(
+    workspace: Path, user_module: ModuleType, name: str, earlier: Sequence[str], *, afresh: bool = True
+) -> ModuleType:
+    """Let `tinytorch.<name>` mean the notebook itself, beside the accepted modules `earlier`. Returns the live `tinytorch`.
+
+    Without `afresh`, what has been imported of it stays: imported anew, its classes would not be those the notebook holds.
+    """
+    if afresh:
+        forget_package()
 
     def look_up(attribute: str) -> Any:
         if attribute in user_module.__dict__ and not attribute.startswith("_"):

@@ -146,6 +146,18 @@ def test_check_works_in_a_notebook_whose_module_nobody_knows(workspace, shell, m
     assert shell.published[0]["text/plain"].startswith("Second: all 1 checks pass.")
 
 
+def test_there_too_a_check_imports_nothing_twice(workspace, shell, monkeypatch):
+    monkeypatch.delenv("JPY_SESSION_NAME")
+    extension.load(shell)
+    import tinytorch.one
+
+    before = tinytorch.one
+    shell.user_module.__dict__["second"] = lambda n: n + 2
+    shell.magics["check"]("second")
+    shell.magics["check"]("second")
+    assert sys.modules["tinytorch.one"] is before
+
+
 @pytest.mark.parametrize(
     ("line", "said"), [("nothing", "There is no exercise 'nothing'."), ("", "Say which exercise: %check EXERCISE.")]
 )
