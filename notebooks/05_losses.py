@@ -64,7 +64,7 @@ from tinytorch.tensor import operation
 # $$\ell_i = (o_i - t_i)^2$$
 #
 # The square does three things. It makes too much and too little equally bad. It makes a mistake twice as large four times as bad, so the large ones are mended first. And it is smooth, with its
-# lowest point where the answer is right. (Gauss and Legendre found planets with it, two hundred years ago.)
+# lowest point where the answer is right. (Legendre published it in 1805, to find the paths of comets.)
 #
 # **By hand.** Outputs `[3, -1, 2]`, targets `[1, -1, 5]`: the differences are `[2, 0, -3]`, the losses `[4, 0, 9]`.
 #
@@ -93,7 +93,7 @@ def check_same_shape(outputs, targets):
 
 @operation
 def squared_error(outputs, targets):
-    """(outputs - targets)², element by element.
+    """(outputs - targets)², element by element. (Legendre, 1805.)
 
     outputs, targets: any shape, the same for both, else ValueError. The losses have that shape, too.
 
@@ -211,7 +211,7 @@ for loss_fn in (MSELoss(), MSELoss(reduction="sum"), MSELoss(reduction="none")):
 #| export
 @operation
 def binary_cross_entropy(probabilities, targets):
-    """The surprise at each yes or no: -(t log p + (1 - t) log(1 - p)), each of the two logarithms limited to at least -100.
+    """The surprise at each yes or no: -(t log p + (1 - t) log(1 - p)), each of the two logarithms limited to at least -100. (Good, 1952.)
 
     probabilities: any shape, between 0 and 1, else ValueError; targets: the same shape, else ValueError (with both shapes), 1 for
     yes, 0 for no, or something in between. The losses have that shape, too.
@@ -391,7 +391,7 @@ def check_classes(logits, targets):
 #| export
 @operation
 def cross_entropy(logits, targets):
-    """The surprise at each class: minus the logarithm of softmax(logits) at the class. Never overflows.
+    """The surprise at each class: minus the logarithm of softmax(logits) at the class. Never overflows. (Bridle, 1990.)
 
     logits: (…, C), any size; targets: the classes, integers of shape (…), from 0 to C - 1; the losses have the shape (…).
     Raises what check_classes raises. Keeps the probabilities softmax(logits), (…, C): it returns (losses, probabilities).
@@ -486,11 +486,11 @@ print(f"the worst are pictures {worst}, with {losses.data[worst].round(2)}")
 # Twelve fruits, of which some are ripe (1) and some are not (0); x is how soft they feel. The network is as small as can be: one weight and one bias, p = σ(w·x + b). For two numbers, *all* networks fit into one picture, in which every point is a
 # network, and the colour its loss, worked out by your code: a **loss landscape**. Dark is good.
 #
-# Move w and b and try to reach the lowest point. Then change the landscape under your feet:
+# The arrow is what one can *feel* with closed eyes: how much the loss changes under one's feet, and so which way is down. Move w and b and try to reach the lowest point. Then change the landscape:
 #
-# - `cross-entropy` is a bowl: from everywhere it goes down to one place. Start at w = −6, b = 4: is the way to go plain to see?
-# - `squared error` has wide plateaus. Find a place that is hopelessly wrong and almost flat.
-# - `mistakes` is the staircase from the first page. What would you do with closed eyes?
+# - `cross-entropy` is a bowl: from everywhere it goes down to one place. Start at w = −6, b = 4 and follow the arrow.
+# - `squared error` has wide plateaus. Find a place that is hopelessly wrong, and where the arrow is too short to see.
+# - `mistakes` is the staircase from the first page. Where is an arrow?
 
 # %%
 softness = Tensor([-2.4, -1.9, -1.5, -1.1, -0.6, -0.2, 0.1, 0.5, 0.9, 1.4, 1.8, 2.5])
@@ -512,17 +512,25 @@ def landscapes(w, b):
 everywhere = landscapes(zeros(61, 1) + ws, zeros(1, 81) + bs[:, None])
 
 
+def downhill(landscape, w, b, step=1e-3):
+    """How fast the loss falls with w and with b, felt by a small step to each side."""
+    around = landscapes(Tensor(w + step * np.array([-1, 1, 0, 0])), Tensor(b + step * np.array([0, 0, -1, 1])))[landscape]
+    return (around[0] - around[1]) / (2 * step), (around[2] - around[3]) / (2 * step)
+
+
 def draw(landscape="cross-entropy", w=-6.0, b=4.0):
-    here = {name: loss.item() for name, loss in landscapes(Tensor(w), Tensor(b)).items()}
+    losses = everywhere[landscape]
+    here = landscapes(Tensor(w), Tensor(b))[landscape].item()
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3))
     left.plot(softness.numpy(), ripe.numpy(), "o", color="black", markersize=4)
     line = np.linspace(-3, 3, 100)
     left.plot(line, sigmoid(Tensor(w * line + b)).numpy())
     left.set_title("your network: is it ripe?", fontsize=10)
-    right.contourf(ws, bs, everywhere[landscape], levels=24, cmap="viridis")
+    right.contourf(ws, bs, losses, levels=np.geomspace(losses.min(), losses.max(), 24), norm="log", cmap="viridis")
+    right.quiver(w, b, *downhill(landscape, w, b), color="white", angles="xy", scale_units="xy", scale=0.3, width=0.012)
     right.plot(w, b, "o", color="white", markeredgecolor="black")
     right.set(xlabel="w", ylabel="b")
-    right.set_title(f"{landscape}: {here[landscape]:.3f}  (lowest {everywhere[landscape].min():.3f})", fontsize=10)
+    right.set_title(f"{landscape}: {here:.3f}  (lowest {losses.min():.3f})", fontsize=10)
     figure.tight_layout()
     plt.show()
 
@@ -576,6 +584,9 @@ for batch in (1, 16, 256):
     print(f"batch of {batch:3}   " + "   ".join(f"{number:5,} classes {ns:8.1f}" for number, ns in zip((2, 10, 100, 1_000), row)))
 
 # %% [markdown]
+# So one-hot rows are paid for in memory; the time is about the same, since nearly all of it goes into the exponentials. And for small batches it goes into something else entirely: a logit of a lonely row with two classes costs
+# thousands of times as much as one of many. It is the door and a dozen calls of NumPy, whatever the size.
+#
 # ## Reflect
 #
 # No grades here; take a minute for each.
