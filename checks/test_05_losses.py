@@ -112,8 +112,17 @@ def shapes(rng):
     return {"pairs": shuffled(rng, shapes_that_differ(rng) + equal)}
 
 
+def told(what, raised, kind="ValueError"):
+    """An answer to a yes-or-no question that says what the question was."""
+    return f"{what}: {kind if raised else f'no {kind}'}"
+
+
+def meeting(a, b):
+    return f"{tuple(a)} with {tuple(b)}"
+
+
 def differ(pairs):
-    return [a != b for a, b in pairs]
+    return [told(meeting(a, b), a != b) for a, b in pairs]
 
 
 def halves(tt, shape):
@@ -122,7 +131,13 @@ def halves(tt, shape):
 
 def refused(loss, tt, pairs):
     """Which pairs of shapes raise ValueError."""
-    return [raises(ValueError, lambda a=a, b=b: loss(halves(tt, a), halves(tt, b))) for a, b in pairs]
+    return [
+        told(meeting(a, b), raises(ValueError, lambda a=a, b=b: loss(halves(tt, a), halves(tt, b)))) for a, b in pairs
+    ]
+
+
+def as_said(text):
+    return f"it said {text!r}" if text else "no error came"
 
 
 def names_both_shapes(texts, pairs):
@@ -131,7 +146,7 @@ def names_both_shapes(texts, pairs):
     for text, (a, b) in zip(texts, pairs, strict=True):
         for shape in (a, b):
             if not isinstance(text, str) or str(tuple(shape)).replace(" ", "") not in text.replace(" ", ""):
-                return f"the ValueError for shapes {tuple(a)} and {tuple(b)} should name both; it said {text!r}"
+                return f"the ValueError for shapes {tuple(a)} and {tuple(b)} should name both; {as_said(text)}"
     return None
 
 
@@ -168,9 +183,7 @@ def test_squared_error_never_broadcasts(tt, pairs):
 
     Compare the shapes themselves, np.shape(outputs) != np.shape(targets), in check_same_shape; and call it in squared_error.
     """
-    arrays = [[np.ones(a), np.ones(b)] for a, b in pairs]
-    checked = [raises(ValueError, lambda a=a, b=b: tt.check_same_shape(a, b)) for a, b in arrays]
-    return checked, refused(tt.squared_error, tt, pairs)
+    return refused(lambda a, b: tt.check_same_shape(a.data, b.data), tt, pairs), refused(tt.squared_error, tt, pairs)
 
 
 @exercise("squared-error")
@@ -257,16 +270,15 @@ NO_REDUCTIONS = ("Mean", "average", "", "none ", "batchmean", "total", None, 0, 
 
 @exercise("loss-reduction")
 @given(lambda rng: {"words": shuffled(rng, [*NO_REDUCTIONS, *REDUCTIONS, *REDUCTIONS])})
-@wants(lambda words: [[w not in REDUCTIONS, w not in REDUCTIONS] for w in words])
+@wants(lambda words: [told(f"{n}({w!r})", w not in REDUCTIONS) for w in words for n in ("Loss", "MSELoss")])
 def test_unknown_reductions_are_refused_at_once(tt, words):
     """A reduction other than "mean", "sum" and "none" raises ValueError as soon as the loss is made.
 
     Ask in __init__: reduction not in ("mean", "sum", "none"). In reduced it would be too late.
     """
-    return [
-        [raises(ValueError, lambda w=w: tt.Loss(w)), raises(ValueError, lambda w=w: tt.MSELoss(reduction=w))]
-        for w in words
-    ]
+    losses = {"Loss": tt.Loss, "MSELoss": tt.MSELoss}
+    made = [[f"{n}({w!r})", lambda w=w, loss=loss: loss(reduction=w)] for w in words for n, loss in losses.items()]
+    return [told(call, raises(ValueError, make)) for call, make in made]
 
 
 @exercise("loss-reduction")
@@ -377,7 +389,7 @@ def nearly_probabilities(rng):
 
 @exercise("binary-cross-entropy")
 @given(nearly_probabilities)
-@wants(lambda pairs: [not all(0 <= p <= 1 for p in pair) for pair in pairs])
+@wants(lambda pairs: [told(pair, not all(0 <= p <= 1 for p in pair)) for pair in pairs])
 def test_what_is_no_probability_is_refused(tt, pairs):
     """Anything below 0 or above 1 raises ValueError; 0 and 1 themselves are probabilities.
 
@@ -385,7 +397,7 @@ def test_what_is_no_probability_is_refused(tt, pairs):
     """
     with np.errstate(all="ignore"):
         half = tt.Tensor([0.5, 0.5])
-        return [raises(ValueError, lambda p=p: tt.binary_cross_entropy(tt.Tensor(p), half)) for p in pairs]
+        return [told(p, raises(ValueError, lambda p=p: tt.binary_cross_entropy(tt.Tensor(p), half))) for p in pairs]
 
 
 @exercise("binary-cross-entropy")
@@ -487,14 +499,15 @@ def test_bce_with_logits_of_integer_targets(tt, logits, targets, kinds):
 @given(
     lambda rng: {"kinds": shuffled(rng, ["int64", "int32", "uint8", "int16", "float32", "float64", "bool", "float16"])}
 )
-@wants(lambda kinds: [not kind.startswith(("int", "uint")) for kind in kinds])
+@wants(lambda kinds: [told(kind, not kind.startswith(("int", "uint")), "TypeError") for kind in kinds])
 def test_classes_are_integers(tt, kinds):
     """Classes that are floats or booleans raise TypeError; integers of any size are fine.
 
     targets.dtype.kind is "i" or "u" for integers.
     """
     logits, classes = np.ones((3, 2)), np.array([1, 0, 1])
-    return [raises(TypeError, lambda k=k: tt.check_classes(logits, classes.astype(k))) for k in kinds]
+    refused = [raises(TypeError, lambda k=k: tt.check_classes(logits, classes.astype(k))) for k in kinds]
+    return [told(kind, raised, "TypeError") for kind, raised in zip(kinds, refused, strict=True)]
 
 
 def class_shapes(rng):
@@ -510,13 +523,16 @@ def class_shapes(rng):
 
 @exercise("class-targets")
 @given(lambda rng: {"pairs": shuffled(rng, [*class_shapes(rng)[0], *class_shapes(rng)[1]])})
-@wants(lambda pairs: [classes != logits[:-1] for logits, classes in pairs])
+@wants(lambda pairs: [told(meeting(logits, classes), classes != logits[:-1]) for logits, classes in pairs])
 def test_classes_have_the_shape_of_the_rows(tt, pairs):
     """Logits (…, C) want classes (…): any other shape raises ValueError, also one that would broadcast.
 
     targets.shape != logits.shape[:-1].
     """
-    return [raises(ValueError, lambda a=a, b=b: tt.check_classes(np.ones(a), np.zeros(b, dtype=int))) for a, b in pairs]
+    made = [[np.ones(a), np.zeros(b, dtype=int)] for a, b in pairs]
+    return [
+        told(meeting(a.shape, b.shape), raises(ValueError, lambda a=a, b=b: tt.check_classes(a, b))) for a, b in made
+    ]
 
 
 @exercise("class-targets")
@@ -546,13 +562,14 @@ def one_wrong_class(rng):
 
 @exercise("class-targets")
 @given(one_wrong_class)
-@wants(lambda cases: [wrong is not None for _, _, wrong in cases])
+@wants(lambda cases: [told(f"{c} of {s[1]} classes", wrong is not None, "IndexError") for s, c, wrong in cases])
 def test_classes_lie_in_the_range(tt, cases):
     """A class below 0, or C or more, raises IndexError. Minus one, too.
 
     wrong = (targets < 0) | (targets >= classes), and the error if wrong.any(). NumPy itself would take -1 for the last class.
     """
-    return [raises(IndexError, lambda s=s, c=c: tt.check_classes(np.ones(s), np.array(c))) for s, c, _ in cases]
+    made = [[c, s[1], lambda s=s, c=c: tt.check_classes(np.ones(s), np.array(c))] for s, c, _ in cases]
+    return [told(f"{c} of {number} classes", raises(IndexError, call), "IndexError") for c, number, call in made]
 
 
 def names_the_class(texts, cases):
@@ -561,7 +578,7 @@ def names_the_class(texts, cases):
     for text, (shape, classes, wrong) in zip(texts, cases, strict=True):
         numbers = re.findall(r"-?\d+", text) if isinstance(text, str) else []
         if not {str(wrong), str(shape[-1])} <= set(numbers):
-            return f"logits {tuple(shape)} and classes {classes}: the error should name class {wrong} and C = {shape[-1]}; it said {text!r}"
+            return f"logits {tuple(shape)} and classes {classes}: the error should name class {wrong} and C = {shape[-1]}; {as_said(text)}"
     return None
 
 
@@ -644,17 +661,22 @@ ERRORS = {
 }
 
 
+def error_for(spoil):
+    return ERRORS.get(spoil, Exception).__name__
+
+
 @exercise("cross-entropy")
 @given(lambda rng: {"spoils": shuffled(rng, [*SPOILS] * 2), "number": int(rng.integers(2, 6))})
-@wants(lambda spoils, number: [spoil != "right" for spoil in spoils])
+@wants(lambda spoils, number: [told(f"{s}, C = {number}", s != "right", error_for(s)) for s in spoils])
 def test_cross_entropy_refuses_what_is_no_class(tt, spoils, number):
     """Floats raise TypeError, other shapes ValueError, classes outside [0, C) IndexError, minus one included.
 
     Call check_classes(logits, targets) first.
     """
     logits, classes = tt.Tensor(np.ones((3, number))), np.array([1, 0, number - 1])
-    spoiled = [[ERRORS.get(spoil, Exception), tt.Tensor(SPOILS[spoil](classes, number))] for spoil in spoils]
-    return [raises(kind, lambda c=c: tt.cross_entropy(logits, c)) for kind, c in spoiled]
+    spoiled = [[spoil, tt.Tensor(SPOILS[spoil](classes, number))] for spoil in spoils]
+    refused = [raises(ERRORS.get(spoil, Exception), lambda c=c: tt.cross_entropy(logits, c)) for spoil, c in spoiled]
+    return [told(f"{s}, C = {number}", r, error_for(s)) for s, r in zip(spoils, refused, strict=True)]
 
 
 @exercise("cross-entropy")
@@ -838,13 +860,13 @@ def test_each_class_survives_extreme_answers(tt, z, kind):
         "cases": [[n, w] for n in shuffled(rng, LOSSES[1:]) for w in shuffled(rng, [*NO_REDUCTIONS[:3], *REDUCTIONS])]
     }
 )
-@wants(lambda cases: [word not in REDUCTIONS for _, word in cases])
+@wants(lambda cases: [told(f"{name}({word!r})", word not in REDUCTIONS) for name, word in cases])
 def test_each_class_refuses_unknown_reductions(tt, cases):
     """All losses refuse an unknown reduction with a ValueError as soon as they are made.
 
     The constructor is inherited from Loss. Write none in the other classes.
     """
-    return [raises(ValueError, lambda n=n, w=w: getattr(tt, n)(reduction=w)) for n, w in cases]
+    return [told(f"{n}({w!r})", raises(ValueError, lambda n=n, w=w: getattr(tt, n)(reduction=w))) for n, w in cases]
 
 
 @exercise("loss-modules")
