@@ -355,7 +355,7 @@ def check_classes(logits, targets):
     """
     ### BEGIN SOLUTION
     if not isinstance(targets, np.ndarray) or targets.dtype.kind not in "iu":
-        raise TypeError(f"classes are integers, such as Tensor(np.array([2, 0])), not {targets!r}")
+        raise TypeError(f"classes are integers, such as Tensor(np.array([2, 0])), not {targets!r:.60}")
     if targets.shape != logits.shape[:-1]:
         raise ValueError(f"logits of shape {logits.shape} want classes of shape {logits.shape[:-1]}, not {targets.shape}")
     classes = logits.shape[-1]
