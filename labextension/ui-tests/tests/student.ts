@@ -102,6 +102,24 @@ export class Student {
     await this.page.keyboard.press('Shift+Enter');
   }
 
+  /** The notebook in front runs from the top to its last cell, which asserts something; no cell shows an error. */
+  async runsToItsAssert(path: string): Promise<void> {
+    await this.atNotebook(path);
+    await this.page.evaluate(() => window.jupyterapp.commands.execute('notebook:run-all-cells'));
+    const cells = await this.page.evaluate(() =>
+      [...window.jupyterapp.shell.currentWidget.content.model.cells]
+        .filter(cell => cell.type === 'code' && cell.sharedModel.getSource().trim())
+        .map(cell => ({
+          source: cell.sharedModel.getSource(),
+          ran: cell.executionCount !== null,
+          errors: cell.outputs.toJSON().filter(output => output.output_type === 'error')
+        }))
+    );
+    expect(cells.flatMap(cell => cell.errors)).toEqual([]);
+    expect(cells.every(cell => cell.ran)).toBe(true);
+    expect(cells[cells.length - 1].source).toContain('assert');
+  }
+
   /** Puts the cursor on the line with `old`, selects its text and types `text` instead. */
   async retype(cell: Locator, old: string, text: string): Promise<void> {
     await cell.locator('.cm-line', { hasText: old }).click();
