@@ -37,7 +37,7 @@ def _result(exchange: Exchange, challenge: Challenge, exported: Export) -> Check
         title=check.title,
         outcome=outcome.outcome,
         message=message,
-        hint="" if outcome.outcome == "passed" else check.hint,
+        hint="" if outcome.outcome == "passed" else outcome.hint or check.hint,
         seconds=challenge.seconds,
         cell=cell or _cell_of(check.exercise, exported),
     )

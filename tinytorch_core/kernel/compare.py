@@ -117,7 +117,9 @@ def describe(value: Any) -> str:
 
 
 def _describe_array(name: str, array: Any) -> str:
+    """The width of floats is left out: it is not compared, and would look as if it were what is wrong."""
+    dtype = "" if array.dtype.kind == "f" else f"dtype={array.dtype}"
     if array.size <= SHOWN:
         text = np.array2string(array, precision=6, separator=", ")
-        return f"{name}({text}, dtype={array.dtype})"
-    return f"{name} of shape {array.shape}, dtype {array.dtype}"
+        return f"{name}({text}{dtype and f', {dtype}'})"
+    return f"{name} of shape {array.shape}{dtype and f', {dtype}'}"

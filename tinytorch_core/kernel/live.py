@@ -49,7 +49,7 @@ def _run(check: Check, tt: Any) -> Outcome:
 def _result(check: Check, outcome: Outcome) -> Result:
     return {
         "id": check.id, "exercise": check.exercise, "title": check.title, "outcome": outcome.outcome,
-        "message": outcome.message, "hint": "" if outcome == PASSED else check.hint,
+        "message": outcome.message, "hint": "" if outcome == PASSED else outcome.hint or check.hint,
     }  # fmt: skip
 
 

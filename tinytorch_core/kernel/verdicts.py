@@ -14,14 +14,22 @@ from tinytorch_core.kernel.checking import Body, Check
 from tinytorch_core.kernel.compare import describe
 from tinytorch_core.kernel.plain import decode
 
-SHOWN_INPUT = 6
+SHOWN_INPUT = 12
 """Inputs with more elements than this are named by shape, not printed."""
+SHOWN_LINES = 10
+"""A body that is shown whole is cut off after this many lines."""
+NOT_EXPORTED = (
+    "Your package holds only what the notebook's #| export cells define and import. This name comes from another cell, or is "
+    "misspelled: use what those cells have, or import it inside one of them."
+)
 
 
 @dataclass(frozen=True)
 class Outcome:
     outcome: Literal["passed", "failed", "error", "not_attempted", "missing"]
     message: str = ""
+    hint: str = ""
+    """In place of the check's own hint, where that would mislead."""
 
 
 PASSED = Outcome("passed")
@@ -70,7 +78,8 @@ def _raised(check: Check, inputs: dict[str, Any], error: dict[str, Any]) -> Outc
     frame = student_frame(error)
     if frame:
         lines.append(f"in        {place(frame)}\n          {frame['code']}")
-    return Outcome("failed", "\n".join(lines))
+    in_package = frame is not None and frame["file"].startswith("tinytorch/")
+    return Outcome("failed", "\n".join(lines), NOT_EXPORTED if error.get("type") == "NameError" and in_package else "")
 
 
 def student_frame(error: dict[str, Any]) -> dict[str, Any] | None:
@@ -118,13 +127,17 @@ def _input(value: Any) -> str:
 
 
 def expression(body: Body) -> str:
-    """The expression that a body returns, as its author wrote it."""
+    """The expression that a body returns, as its author wrote it; all of the body where that expression alone says nothing."""
     try:
         source = textwrap.dedent(inspect.getsource(body))
-        returns = [
-            node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Return) and node.value is not None
-        ]
-        segment = ast.get_source_segment(source, returns[-1].value) if returns else None  # type: ignore[arg-type]
-    except (OSError, SyntaxError, TypeError):
-        segment = None
-    return " ".join((segment or body.__name__).split())
+        (function,) = ast.parse(source).body
+        statements = function.body[bool(ast.get_docstring(function)) :]  # type: ignore[attr-defined,arg-type]
+        returned = statements[-1].value
+        segment = ast.get_source_segment(source, returned) or ""
+    except (OSError, SyntaxError, TypeError, ValueError, IndexError, AttributeError):
+        return body.__name__
+    if len(statements) == 1 or any(isinstance(node, ast.Name) and node.id == "tt" for node in ast.walk(returned)):
+        return " ".join(segment.split())
+    lines = source.splitlines()[statements[0].lineno - 1 : statements[-1].end_lineno]
+    shown = textwrap.dedent("\n".join(lines)).splitlines()
+    return f"\n{' ' * 10}".join(shown[:SHOWN_LINES] + ["…"] * (len(shown) > SHOWN_LINES))

@@ -44,8 +44,8 @@ def test_a_wrong_answer_fails_with_the_call_its_inputs_and_the_difference():
     assert outcome.message.splitlines() == [
         "called    answer + 0 * tt.double(x)",
         "with      x = [1., 2., 3.]",
-        "got       array([3., 6., 9.], dtype=float64)",
-        "expected  array([2., 4., 6.], dtype=float64)",
+        "got       array([3., 6., 9.])",
+        "expected  array([2., 4., 6.])",
         "largest difference at [2]: expected 6, got 9; 3 of 3 values are off",
     ]
 
@@ -147,6 +147,28 @@ def test_large_inputs_are_named_and_not_printed():
         "          names = list of 100 items",
         "          n = 3",
     ]
+
+
+def two_steps(tt, x):
+    """Its last line alone would say nothing."""
+    first, second = tt.double(x), tt.double(2 * x)
+    return [first, second]
+
+
+def test_a_body_whose_last_line_calls_nothing_is_shown_whole():
+    assert verdicts.call_text(two_steps, {}).splitlines() == [
+        "called    first, second = tt.double(x), tt.double(2 * x)",
+        "          return [first, second]",
+    ]
+
+
+def test_a_name_that_the_package_does_not_have_is_explained_in_place_of_the_hint():
+    error = {"type": "NameError", "message": "name 'Tensor' is not defined"}
+    assert (
+        outcome_of(doubles, X, raised(**error, frames=[frame("tinytorch/losses.py", 4)])).hint == verdicts.NOT_EXPORTED
+    )
+    assert outcome_of(doubles, X, raised(**error, frames=[frame("/tmp/ipykernel_12/345.py", 2)])).hint == ""
+    assert outcome_of(doubles, X, raised(frames=[frame("tinytorch/losses.py", 4)])).hint == ""
 
 
 def test_the_call_of_a_body_without_source_is_its_name():
