@@ -3,12 +3,13 @@
 #
 # **You know how wrong the network is. Which weights should move, and how far?**
 #
-# Module 05 gave you the loss: one number that says how wrong a network is. A network that reads digits has a hundred thousand weights. Some of them
-# should go up, some down, some a lot and some hardly at all, and the loss alone does not say which. You might guess: nudge all weights at random, keep the nudge if the loss has fallen, and try again. The first cell
-# below does precisely that, three hundred times. It works, the way evolution works: by being very patient.
+# Module 05 gave you the loss: one number that says how wrong a network is. A network that reads digits has a hundred thousand weights. Some of them should go up, some down,
+# some a lot and some hardly at all, and the loss alone does not say which. You might guess: nudge all weights at random, keep the nudge if the loss has fallen, and try
+# again. The first cell below does precisely that, three hundred times. It works, the way evolution works: by being very patient.
 #
-# A better guide is the **gradient**. For each weight it is one number, the *slope*: by how much the loss would rise if this weight rose a little. It has the shape of the weight, and it is kept in `weight.grad`. Once you have it, the
-# question "which way?" is answered: against the slope. What remains is "how far?", and that question has kept people busy since 1847.
+# A better guide is the **gradient**. For each weight it is one number, the *slope*: by how much the loss would rise if this weight rose a little. It has the shape of the
+# weight, and it is kept in `weight.grad`. Once you have it, the question "which way?" is answered: against the slope. What remains is "how far?", and that question has kept
+# people busy since 1847.
 #
 # ```text
 #      loss                              The gradient is a slope. Here it is negative: to the right it goes down.
@@ -34,7 +35,8 @@
 #     01 setup           measure, array_bytes
 # ```
 #
-# Where do gradients come from? From pencil and paper, for now. In this module they are set by hand: `weight.grad = some_array`. That will be fun once, for two layers, and you will see very clearly why module 07 exists.
+# Where do gradients come from? From pencil and paper, for now. In this module they are set by hand: `weight.grad = some_array`. That will be fun once, for two layers, and
+# you will see very clearly why module 07 exists.
 #
 # Nine exercises. They are short: an optimizer is a few lines of arithmetic. The care is in what these lines may touch, and what they must remember.
 
@@ -106,7 +108,8 @@ def refuse_negative(**settings):
 # %% [markdown]
 # ## 1 · What all optimizers share
 #
-# Every optimizer does the same around its own few lines of arithmetic: it holds a list of parameters and a **learning rate** `lr`, and for each parameter a dictionary where it can remember something from one step to the next.
+# Every optimizer does the same around its own few lines of arithmetic: it holds a list of parameters and a **learning rate** `lr`, and for each parameter a dictionary where
+# it can remember something from one step to the next.
 #
 # ```text
 #      optimizer.parameters   [ weight,                bias,                   … ]
@@ -116,12 +119,15 @@ def refuse_negative(**settings):
 #
 # Three things to write:
 #
-# - `__init__` keeps the parameters as a *list*. They may come as a generator, which can be walked through only once, and an optimizer walks through them in each step. (`as_list`, given above, makes the list.) An
-#   empty list is a mistake somewhere else, and a negative learning rate walks uphill: both raise ValueError. (`refuse_negative(lr=lr)`, also given, does the second.)
-# - `step()` calls `self.update(parameter, state)` for each parameter **that has a gradient**. `update` is what the subclasses will write. Where `.grad` is None, the parameter had no part in the loss: it stays, and what is remembered of it stays, too.
+# - `__init__` keeps the parameters as a *list*. They may come as a generator, which can be walked through only once, and an optimizer walks through them in each step.
+#   (`as_list`, given above, makes the list.) An empty list is a mistake somewhere else, and a negative learning rate walks uphill: both raise ValueError.
+#   (`refuse_negative(lr=lr)`, also given, does the second.)
+# - `step()` calls `self.update(parameter, state)` for each parameter **that has a gradient**. `update` is what the subclasses will write. Where `.grad` is None, the
+#   parameter had no part in the loss: it stays, and what is remembered of it stays, too.
 # - `zero_grad()` makes every gradient None. From module 07 on gradients *add up* until someone clears them.
 #
-# **By hand.** Parameters `[a, b, c]` with gradients `[array, None, array]`. `step()` calls `update(a, state[0])` and `update(c, state[2])`. In Python, `zip` walks along two lists at once: `for parameter, state in zip(self.parameters, self.state)`.
+# **By hand.** Parameters `[a, b, c]` with gradients `[array, None, array]`. `step()` calls `update(a, state[0])` and `update(c, state[2])`. In Python, `zip` walks along two
+# lists at once: `for parameter, state in zip(self.parameters, self.state)`.
 
 # %% tags=["exercise:optimizer"]
 #| export
@@ -172,16 +178,20 @@ class Optimizer:
 #
 # $$w \leftarrow w - \eta\, g$$
 #
-# where $g$ is the gradient and $\eta$ ("eta") the learning rate. When the gradient comes from a random batch of the data and not from all of it, this is called **stochastic gradient descent**, SGD (Robbins and Monro, 1951).
+# where $g$ is the gradient and $\eta$ ("eta") the learning rate. When the gradient comes from a random batch of the data and not from all of it, this is called
+# **stochastic gradient descent**, SGD (Robbins and Monro, 1951).
 #
-# **By hand.** The loss $(w - 3)^2$ has the slope $2(w - 3)$. Start at w = 0 with η = 0.1. Slope −6: w = 0 + 0.6 = 0.6. Slope −4.8: w = 1.08. Slope −3.84: w = 1.464. Each step goes a fifth of the way that is left. With η = 1 instead: w = 6, slope 6, w = 0, slope −6, w = 6, for ever. Beyond 1, each step
-# lands farther away than the last. *The* question of training is this number.
+# **By hand.** The loss $(w - 3)^2$ has the slope $2(w - 3)$. Start at w = 0 with η = 0.1. Slope −6: w = 0 + 0.6 = 0.6. Slope −4.8: w = 1.08. Slope −3.84: w = 1.464. Each
+# step goes a fifth of the way that is left. With η = 1 instead: w = 6, slope 6, w = 0, slope −6, w = 6, for ever. Beyond 1, each step lands farther away than the last. *The*
+# question of training is this number.
 #
-# `update` below prepares a `direction`: the gradient, with two refinements that are zero for now and that you write next. Your part is the step itself. Two rules for it, which hold for every optimizer:
+# `update` below prepares a `direction`: the gradient, with two refinements that are zero for now and that you write next. Your part is the step itself. Two rules for it,
+# which hold for every optimizer:
 #
-# - **Never write into the gradient.** `direction` may *be* the array in `parameter.grad`, and `direction *= self.lr` would spoil it. Gradients are read by others after you, and sometimes two parameters share one array. `self.lr * direction` is a new array.
-# - **Change the weights in place:** `parameter.data -= …`. That writes into the array that is already there, which saves memory, and *keeps its dtype*: a gradient that you typed yourself is often float64, and
-#   `parameter.data = parameter.data - …` would turn the whole network into float64.
+# - **Never write into the gradient.** `direction` may *be* the array in `parameter.grad`, and `direction *= self.lr` would spoil it. Gradients are read by others after you,
+#   and sometimes two parameters share one array. `self.lr * direction` is a new array.
+# - **Change the weights in place:** `parameter.data -= …`. That writes into the array that is already there, which saves memory, and *keeps its dtype*: a gradient that you
+#   typed yourself is often float64, and `parameter.data = parameter.data - …` would turn the whole network into float64.
 
 # %% tags=["exercise:sgd"]
 #| export
@@ -231,7 +241,8 @@ for lr in (0.01, 0.1, 0.9, 1.0, 1.1):
 # %% [markdown]
 # ## 3 · Momentum
 #
-# Losses are rarely as round as a parabola. Most are long valleys: steep across, almost flat along. A rate that is short enough for the steep direction is far too short for the flat one, and the path zigzags from wall to wall while it hardly moves forward.
+# Losses are rarely as round as a parabola. Most are long valleys: steep across, almost flat along. A rate that is short enough for the steep direction is far too short for
+# the flat one, and the path zigzags from wall to wall while it hardly moves forward.
 #
 # ```text
 #       without                            with momentum
@@ -245,8 +256,8 @@ for lr in (0.01, 0.1, 0.9, 1.0, 1.1):
 #
 # with the momentum $\mu$ often 0.9, and v = 0 before the first step, so that the first velocity is the first gradient.
 #
-# **By hand,** with μ = 0.9. Pushes that agree, 1, 1, 1, …: v is 1, then 0.9 + 1 = 1.9, then 1.71 + 1 = 2.71, and in the end 10. The step is ten times as long. Pushes that alternate, 1, −1, 1, …: 1, then 0.9 − 1 = −0.1,
-# then −0.09 + 1 = 0.91, and in the end about ±0.53. The step is half as long.
+# **By hand,** with μ = 0.9. Pushes that agree, 1, 1, 1, …: v is 1, then 0.9 + 1 = 1.9, then 1.71 + 1 = 2.71, and in the end 10. The step is ten times as long. Pushes that
+# alternate, 1, −1, 1, …: 1, then 0.9 − 1 = −0.1, then −0.09 + 1 = 0.91, and in the end about ±0.53. The step is half as long.
 #
 # The velocity has to outlive the step. It is an array in the state of each parameter, made once in `__init__` above; so change *that array*, in place. (What is it that
 # `velocity = momentum * velocity + gradient` changes?)
@@ -272,15 +283,18 @@ def with_momentum(gradient, velocity, momentum):
 # %% [markdown]
 # ## 4 · Weight decay
 #
-# A network with many weights can learn its examples by heart, and often does so with very large weights that balance each other. A remedy: let every weight pull itself towards zero, all the time, a little. Only weights that are really needed will stand against it.
+# A network with many weights can learn its examples by heart, and often does so with very large weights that balance each other. A remedy: let every weight pull itself
+# towards zero, all the time, a little. Only weights that are really needed will stand against it.
 #
 # On paper one adds $\tfrac{\lambda}{2}\sum w^2$ to the loss. Its slope is $\lambda w$, and that is all an optimizer needs:
 #
 # $$g' = g + \lambda\, w$$
 #
-# **By hand.** w = 2, g = 0.5, λ = 0.1: g′ = 0.5 + 0.2 = 0.7. With η = 0.1 the new w is 1.93; without the decay it would be 1.95. A weight without any gradient, g = 0, shrinks by the factor 1 − ηλ = 0.99 in each step.
+# **By hand.** w = 2, g = 0.5, λ = 0.1: g′ = 0.5 + 0.2 = 0.7. With η = 0.1 the new w is 1.93; without the decay it would be 1.95. A weight without any gradient, g = 0,
+# shrinks by the factor 1 − ηλ = 0.99 in each step.
 #
-# Return a *new* array. Written into `.grad`, the decay would be there twice when somebody calls `step()` a second time, and whoever looks at the gradient would see something that is not the gradient of the loss.
+# Return a *new* array. Written into `.grad`, the decay would be there twice when somebody calls `step()` a second time, and whoever looks at the gradient would see something
+# that is not the gradient of the loss.
 
 # %% tags=["exercise:weight-decay"]
 #| export
@@ -301,12 +315,14 @@ def with_weight_decay(gradient, weights, weight_decay):
 # %% [markdown]
 # ## 5 · Adam
 #
-# One learning rate for all weights? In a network some slopes are a thousand times as steep as others: first layers against last ones, frequent words against rare ones. **Adam** gives each weight its own step length. It watches two things about each weight's gradient:
+# One learning rate for all weights? In a network some slopes are a thousand times as steep as others: first layers against last ones, frequent words against rare ones.
+# **Adam** gives each weight its own step length. It watches two things about each weight's gradient:
 #
 # - $m$, its average: *which way, on the whole?*
 # - $v$, the average of its square: *how large does it use to be?*
 #
-# and goes $m / \sqrt{v}$, the one divided by the other, times η. A weight whose slope is always 0.001 moves as fast as one whose slope is always 1000: about η a step. A weight whose slope flickers between plus and minus stays where it is. (Kingma and Ba, 2015.)
+# and goes $m / \sqrt{v}$, the one divided by the other, times η. A weight whose slope is always 0.001 moves as fast as one whose slope is always 1000: about η a step. A
+# weight whose slope flickers between plus and minus stays where it is. (Kingma and Ba, 2015.)
 #
 # **A moving average** forgets slowly. Keep a share β of the old and add a share 1 − β of the new:
 #
@@ -318,12 +334,15 @@ def with_weight_decay(gradient, weights, weight_decay):
 #
 # The little ε keeps the division sound where every gradient so far was zero; note that it stands *outside* the root.
 #
-# **By hand,** with β₁ = 0.9, β₂ = 0.999. First gradient 3:  m = 0.3, v = 0.001 · 9 = 0.009. Corrected: 0.3 / 0.1 = 3, and 0.009 / 0.001 = 9, whose root is 3. The step is η · 3 / 3 = η. (Without the correction it would be η · 0.3 / 0.0949, more than three times as long.)
-# Second gradient −1:  m = 0.27 − 0.1 = 0.17, corrected 0.17 / 0.19 = 0.895; v = 0.008991 + 0.001 = 0.009991, corrected 0.009991 / 0.001999 = 4.998, whose root is 2.236. The step is 0.400 η: the two gradients disagree.
+# **By hand,** with β₁ = 0.9, β₂ = 0.999. First gradient 3:  m = 0.3, v = 0.001 · 9 = 0.009. Corrected: 0.3 / 0.1 = 3, and 0.009 / 0.001 = 9, whose root is 3. The step is η ·
+# 3 / 3 = η. (Without the correction it would be η · 0.3 / 0.0949, more than three times as long.) Second gradient −1:  m = 0.27 − 0.1 = 0.17, corrected 0.17 / 0.19 = 0.895;
+# v = 0.008991 + 0.001 = 0.009991, corrected 0.009991 / 0.001999 = 4.998, whose root is 2.236. The step is 0.400 η: the two gradients disagree.
 #
-# `state` holds `"first"` (m) and `"second"` (v), arrays of zeros to begin with, and `"steps"`, a Python number: the t of *this* parameter, to be increased first. `math.sqrt` is for numbers, `np.sqrt` for arrays.
+# `state` holds `"first"` (m) and `"second"` (v), arrays of zeros to begin with, and `"steps"`, a Python number: the t of *this* parameter, to be increased first. `math.sqrt`
+# is for numbers, `np.sqrt` for arrays.
 #
-# **Speed.** Adam is one of the few places where an optimizer costs time, because it walks over so many arrays. Update the averages in place; and once `root = np.sqrt(second)` is an array of your own, `root /= …` and `root += …` need no further memory.
+# **Speed.** Adam is one of the few places where an optimizer costs time, because it walks over so many arrays. Update the averages in place; and once
+# `root = np.sqrt(second)` is an array of your own, `root /= …` and `root += …` need no further memory.
 
 # %% tags=["exercise:adam"]
 #| export
@@ -396,14 +415,15 @@ for optimizer_class in (SGD, Adam):
 # %% [markdown]
 # ## 6 · AdamW
 #
-# Weight decay and Adam do not get along, and for four years nobody noticed. Adam divides by the size of the gradients, and the decay was *added to the gradient*: so it is divided, too. A weight with large gradients hardly decays at all, just when it should.
-# The cure is to keep the two apart (*decoupled* weight decay; Loshchilov and Hutter, 2019): first shrink the weight, then let Adam work on the gradient alone.
+# Weight decay and Adam do not get along, and for years hardly anybody noticed. Adam divides by the size of the gradients, and the decay was *added to the gradient*: so it is
+# divided, too. A weight with large gradients hardly decays at all, just when it should. The cure is to keep the two apart (*decoupled* weight decay; Loshchilov and Hutter,
+# 2019): first shrink the weight, then let Adam work on the gradient alone.
 #
 # $$w \leftarrow (1 - \eta\lambda)\, w \qquad\text{then Adam's step with } g$$
 #
 # **By hand.** w = 2, η = 0.1, λ = 0.1, and the first gradient is 3. Shrink: 2 · 0.99 = 1.98. Adam's first step is η: w = 1.88.
 #
-# Nearly every transformer is trained with it. `adapt` from above takes the gradient that you give it; what about the decay that `Adam.update` adds?
+# Most transformers are trained with it. `adapt` from above takes the gradient that you give it; what about the decay that `Adam.update` adds?
 
 # %% tags=["exercise:adamw"]
 #| export
@@ -440,18 +460,20 @@ for optimizer_class in (Adam, AdamW):
 # %% [markdown]
 # ## 7 · Schedules
 #
-# Far from the goal long steps are good; close to it they overshoot. So one begins with a large learning rate and lowers it on the way. A **scheduler** holds an optimizer and turns its `lr`: after n calls of `step()` (one for each epoch, usually), the
-# rate is a function of n, and of the rate at which it began.
+# Far from the goal long steps are good; close to it they overshoot. So one begins with a large learning rate and lowers it on the way. A **scheduler** holds an optimizer and
+# turns its `lr`: after n calls of `step()` (one for each epoch, usually), the rate is a function of n, and of the rate at which it began.
 #
 # | | rate after n steps | |
 # |---|---|---|
 # | `StepLR` | $\eta_0 \, \gamma^{\lfloor n / s \rfloor}$ | a staircase: after every s steps, times γ |
 # | `CosineAnnealingLR` | $\eta_{min} + \tfrac12 (\eta_0 - \eta_{min}) \left(1 + \cos \frac{\pi n}{T}\right)$ | gently from η₀ down to η_min, which it reaches at n = T |
 #
-# **By hand.** η₀ = 0.8, s = 3, γ = 0.5: for n = 0, 1, 2 the rate is 0.8, for n = 3, 4, 5 it is 0.4, for n = 6 it is 0.2. The cosine with η₀ = 0.8, η_min = 0, T = 4: at n = 0, ½ · 0.8 · 2 = 0.8; at n = 1, 0.4 · (1 + 0.7071) = 0.683; at 2, 0.4; at 3, 0.117; at 4, 0.
-# (Loshchilov and Hutter, 2017. Beyond T the cosine rises again, here as in PyTorch.)
+# **By hand.** η₀ = 0.8, s = 3, γ = 0.5: for n = 0, 1, 2 the rate is 0.8, for n = 3, 4, 5 it is 0.4, for n = 6 it is 0.2. The cosine with η₀ = 0.8, η_min = 0, T = 4: at n =
+# 0, ½ · 0.8 · 2 = 0.8; at n = 1, 0.4 · (1 + 0.7071) = 0.683; at 2, 0.4; at 3, 0.117; at 4, 0. (Loshchilov and Hutter, 2017. Beyond T the cosine rises again, here as in
+# PyTorch.)
 #
-# The class `Scheduler` is given: it counts, it remembers η₀ as `self.initial_lr`, and it asks `rate(n)`, which is your part. In Python `n // s` is the division without remainder, ⌊n / s⌋.
+# The class `Scheduler` is given: it counts, it remembers η₀ as `self.initial_lr`, and it asks `rate(n)`, which is your part. In Python `n // s` is the division without
+# remainder, ⌊n / s⌋.
 
 # %% tags=["given:scheduler-class"]
 #| export
@@ -541,14 +563,17 @@ plt.show()
 # %% [markdown]
 # ## 8 · Clipping
 #
-# Now and then the path comes to a cliff: one gradient is a thousand times as large as all others, and a single step throws away what a day of training has found. Deep networks, and above all those that read long texts, are known for it. The remedy is blunt: look at *all* gradients together, as one long
-# vector, and if it is longer than allowed, shorten it. The direction stays.
+# Now and then the path comes to a cliff: one gradient is a thousand times as large as all others, and a single step throws away what a day of training has found. Deep
+# networks, and above all those that read long texts, are known for it. The remedy is blunt: look at *all* gradients together, as one long vector, and if it is longer than
+# allowed, shorten it. The direction stays.
 #
 # $$\text{norm} = \sqrt{\sum_{\text{parameters}} \sum_i g_i^2} \qquad\qquad g \leftarrow g \cdot \frac{\text{max}}{\text{norm}} \quad\text{if norm} > \text{max}$$
 #
-# **By hand.** Gradients `[3, 0]` and `[4]`: the norm is $\sqrt{9 + 16} = 5$. With max 1, all are multiplied by 0.2: `[0.6, 0]` and `[0.8]`. With max 10 nothing happens. Clipping each parameter by itself would give `[1, 0]` and `[1]`: another direction.
+# **By hand.** Gradients `[3, 0]` and `[4]`: the norm is $\sqrt{9 + 16} = 5$. With max 1, all are multiplied by 0.2: `[0.6, 0]` and `[0.8]`. With max 10 nothing happens.
+# Clipping each parameter by itself would give `[1, 0]` and `[1]`: another direction.
 #
-# The rule of before holds: **never write into a gradient array.** Two parameters may share one, and `*=` would shorten it twice. Put a new array in its place: `parameter.grad = parameter.grad * scale`.
+# The rule of before holds: **never write into a gradient array.** Two parameters may share one, and `*=` would shorten it twice. Put a new array in its place:
+# `parameter.grad = parameter.grad * scale`.
 #
 # `np.linalg.norm(array)` is the root of the sum of squares of one array, and `math.hypot(3, 4, 12)` that of any number of numbers. (Pascanu, Mikolov and Bengio, 2013.)
 
@@ -579,21 +604,26 @@ def clip_grad_norm(parameters, max_norm):
 # %% [markdown]
 # ## 9 · Saving
 #
-# Training stops: the machine is needed, the power fails, the night is over. Next morning you load the weights and go on, and the loss jumps. Why? The weights were saved, but Adam's averages were not: it begins anew with zeros, and with t = 0.
+# Training stops: the machine is needed, the power fails, the night is over. Next morning you load the weights and go on, and the loss jumps. Why? The weights were saved, but
+# Adam's averages were not: it begins anew with zeros, and with t = 0.
 #
-# So an optimizer gives out its state as a module does (module 04): a flat dictionary, with copies of the arrays. The name of an entry is the *number* of the parameter, a dot, and the name in its dictionary.
+# So an optimizer gives out its state as a module does (module 04): a flat dictionary, with copies of the arrays. The name of an entry is the *number* of the parameter, a
+# dot, and the name in its dictionary.
 #
 # ```text
 #      optimizer.state      [ {"first": array, "second": array, "steps": 7},  {…} ]
 #      state_dict()         { "lr": 0.001,  "0.first": array,  "0.second": array,  "0.steps": 7,  "1.first": array,  … }
 # ```
 #
-# The rules for loading are those of module 04. If a name is missing or unknown, or a shape differs, then this is the state of another optimizer: ValueError, and *nothing* has changed. Copies come in, in the dtype of the
-# array that is there. One thing is new: a file keeps numbers as arrays of shape `()`, so `"lr"` and `"0.steps"` may come back as such; `float(…)` and `int(…)` make Python numbers of either.
+# The rules for loading are those of module 04. If a name is missing or unknown, or a shape differs, then this is the state of another optimizer: ValueError, and *nothing*
+# has changed. Copies come in, in the dtype of the array that is there. One thing is new: a file keeps numbers as arrays of shape `()`, so `"lr"` and `"0.steps"` may come
+# back as such; `float(…)` and `int(…)` make Python numbers of either.
 #
-# **By hand.** `SGD([w], lr=0.1)` gives `{"lr": 0.1}`: it remembers nothing. `SGD([w], lr=0.1, momentum=0.9)` gives `{"lr": 0.1, "0.velocity": array}`. Loading the first into the second: `"0.velocity"` is missing, ValueError.
+# **By hand.** `SGD([w], lr=0.1)` gives `{"lr": 0.1}`: it remembers nothing. `SGD([w], lr=0.1, momentum=0.9)` gives `{"lr": 0.1, "0.velocity": array}`. Loading the first into
+# the second: `"0.velocity"` is missing, ValueError.
 #
-# `copy.copy(value)` copies an array, and leaves a number a number. `np.shape(value)` is the shape of an array, and `()` for a number. `value[...] = other` writes all numbers of `other` into the array `value`.
+# `copy.copy(value)` copies an array, and leaves a number a number. `np.shape(value)` is the shape of an array, and `()` for a number. `value[...] = other` writes all numbers
+# of `other` into the array `value`.
 
 # %% tags=["exercise:optimizer-state"]
 #| export
@@ -639,15 +669,16 @@ def load_optimizer_state(optimizer, state):
 # %% [markdown]
 # ## See it: a race
 #
-# A loss with two weights is a landscape, and one can watch. Three of your optimizers start at the same place, and go for the star. The landscapes are given as pairs of functions, the loss and its gradient, which somebody
-# has worked out by hand (do check one of them):
+# A loss with two weights is a landscape, and one can watch. Three of your optimizers start at the same place, and go for the star. The landscapes are given as pairs of
+# functions, the loss and its gradient, which somebody has worked out by hand (do check one of them):
 #
 # - **valley:** bent a hundred times as strongly across as along;
 # - **Rosenbrock's banana** (1960), a bent valley: finding it is easy, following it is not;
 # - **Beale's plain,** with cliffs at its edge.
 #
-# The three rates can be turned one by one. Where a path leaves the picture for good, its optimizer has jumped off a cliff. Questions to play with: how large may each rate be in the valley? Which optimizer forgives the most? With a momentum of 0.99, what happens at the star? (On the
-# banana, begin with rates of 0.001, 0.0005 and 0.05, and 300 steps.)
+# The three rates can be turned one by one. Where a path leaves the picture for good, its optimizer has jumped off a cliff. Questions to play with: how large may each rate be
+# in the valley? Which optimizer forgives the most? With a momentum of 0.99, what happens at the star? (On the banana, begin with rates of 0.001, 0.0005 and 0.05, and 300
+# steps.)
 
 # %%
 import ipywidgets
@@ -720,14 +751,15 @@ ipywidgets.interact(
 # %% [markdown]
 # ## A network learns, and somebody had to do the work
 #
-# Back to the half-moons and the 65 weights. To set their gradients, somebody has to derive the loss with respect to every one of them, on paper. For *this* network it has been done. With hidden $h = \tanh(xW_1^{\mathsf T} + b_1)$, outputs $o = hW_2^{\mathsf T} + b_2$ and the mean of
-# $(o - t)^2$ over N points, the chain rule gives, from the loss backwards:
+# Back to the half-moons and the 65 weights. To set their gradients, somebody has to derive the loss with respect to every one of them, on paper. For *this* network it has
+# been done. With hidden $h = \tanh(xW_1^{\mathsf T} + b_1)$, outputs $o = hW_2^{\mathsf T} + b_2$ and the mean of $(o - t)^2$ over N points, the chain rule gives, from the
+# loss backwards:
 #
 # $$\frac{\partial L}{\partial o} = \tfrac{2}{N}(o - t) \quad\to\quad \frac{\partial L}{\partial W_2} = \left(\frac{\partial L}{\partial o}\right)^{\!\mathsf T}\! h \quad\to\quad
 # \frac{\partial L}{\partial h} = \frac{\partial L}{\partial o}\,W_2 \quad\to\quad \cdot\,(1 - h^2) \quad\to\quad \frac{\partial L}{\partial W_1} = (\ldots)^{\mathsf T} x$$
 #
-# These are the seven lines of `set_gradients`. They fit this network and no other. Follow them as far as you care to, then look at what 400 steps do. (The dashed line is where the 300 guesses ended. Guessing gets hopeless fast: here there are 65
-# weights to be right at the same time, and a network for digits has 101,770.)
+# Those are the lines of `set_gradients` below. They fit this network and no other. Follow them as far as you care to, then look at what 400 steps do. (The dashed line is
+# where the 300 guesses ended. Guessing gets hopeless fast: here there are 65 weights to be right at the same time, and a network for digits has 101,770.)
 
 # %%
 def set_gradients(model, points, targets):
@@ -822,13 +854,16 @@ plt.show()
 #
 # No grades here; take a minute for each.
 #
-# 1. GPT-3 has 175 billion weights. In float32, how much memory do weights, gradients and Adam's state need together, before the first word is read? (`array_bytes` knows.) How many machines of yours is that?
-# 2. In the valley Adam is at the star early, and then swings around it for a long time: its steps have about the length η, however small the slope has become. Which of your other exercises helps?
+# 1. GPT-3 has 175 billion weights. In float32, how much memory do weights, gradients and Adam's state need together, before the first word is read? (`array_bytes` knows.)
+#    How many machines of yours is that?
+# 2. In the valley Adam is at the star early, and then swings around it for a long time: its steps have about the length η, however small the slope has become. Which of your
+#    other exercises helps?
 # 3. Replace `Tanh` by `ReLU` in the network of the half-moons. One line in `set_gradients` must change. Which one, and would anything tell you if you forgot it?
 # 4. Now add a third layer. How many lines of `set_gradients` are new? How many would LeNet need, with its seven layers, or a transformer with fifty?
 #
-# **Behind the next door.** Given gradients, you can step. But each new network would mean an hour of chain rule, and a wrong sign would be found by nobody. And yet every one of these lines follows from *one operation* and one rule for it, applied from the loss backwards. All operations of yours go
-# through one door, and somebody could stand there and take notes. Module 07 hires the note-taker.
+# **Behind the next door.** Given gradients, you can step. But each new network would mean an hour of chain rule, and a wrong sign would be found by nobody. And yet every one
+# of these lines follows from *one operation* and one rule for it, applied from the loss backwards. All operations of yours go through one door, and somebody could stand
+# there and take notes. Module 07 hires the note-taker.
 
 # %%
 from tinytorch_core import CompleteModule
