@@ -154,8 +154,8 @@ def test_optimizer_keeps_a_list(tt, kinds, rates):
     answers = []
     for kind, rate in zip(kinds, rates, strict=True):
         tensors = [tt.Parameter([1.0]) for _ in range(3)]
-        given = {"list": list, "tuple": tuple, "generator": lambda x: (t for t in x)}[kind](tensors)
-        optimizer = tt.Optimizer(given, rate)
+        handed = {"list": list, "tuple": tuple, "generator": lambda x: (t for t in x)}[kind](tensors)
+        optimizer = tt.Optimizer(handed, rate)
         order = [[t is p for t in tensors].index(True) for p in optimizer.parameters]
         answers.append([type(optimizer.parameters).__name__, order, optimizer.lr])
     return answers
@@ -1067,8 +1067,8 @@ def test_loading_keeps_the_dtypes(tt, kinds, steps, lr):
     answers = []
     for kind, n in zip(kinds, steps, strict=True):
         optimizer = tt.Adam([tt.Parameter(np.zeros(2, dtype=kind))])
-        given = {"lr": np.array(lr), "0.first": np.ones(2), "0.second": np.ones(2), "0.steps": np.array(n)}
-        optimizer.load_state_dict(given)
+        handed = {"lr": np.array(lr), "0.first": np.ones(2), "0.second": np.ones(2), "0.steps": np.array(n)}
+        optimizer.load_state_dict(handed)
         state = optimizer.state_dict()
         dtypes = [str(state[name].dtype) for name in ("0.first", "0.second")]
         answers.append(
@@ -1215,7 +1215,7 @@ def test_what_is_no_parameter_is_refused(tt, cases):
     as_list says what is a parameter; Optimizer and clip_grad_norm ask it.
     """
     layer = tt.Linear(2, 2)
-    given = {
+    handed = {
         "tensor": layer.weight,
         "pairs": layer.named_parameters(),
         "numbers": [1.0, 2.0],
@@ -1226,7 +1226,7 @@ def test_what_is_no_parameter_is_refused(tt, cases):
         "tensors": [tt.Tensor([1.0])],
     }
     kinds = (lambda p: tt.SGD(p, lr=0.1), lambda p: tt.clip_grad_norm(p, 1.0))
-    return [[raises(TypeError, lambda c=case, k=kind: k(given[c])) for kind in kinds] for case in cases]
+    return [[raises(TypeError, lambda c=case, k=kind: k(handed[c])) for kind in kinds] for case in cases]
 
 
 @stage("compatibility")
