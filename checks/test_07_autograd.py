@@ -86,7 +86,7 @@ def test_what_deserves_notes(tt, x, number, kinds):
 @given(lambda rng: {"x": rng.normal(size=2), "y": rng.normal(size=2), "power": int(rng.integers(2, 5))})
 @wants(
     lambda x, y, power: [
-        {"op": True, "inputs": [True, True], "arrays": [x, y], "params": {"power": power}, "kept": kept}
+        {"op": True, "inputs": [True, True], "arrays": [x, y], "params": {"power": power}, "kept": ["ndarray", kept]}
         for kept in (y**power, x * y**power)
     ]
 )
@@ -100,9 +100,9 @@ def test_what_a_page_says(tt, x, y, power):
         op = tt.operation(forward)
         node = op(x, y, power=power).node
         same = [a is b for a, b in zip(node.inputs, (x, y), strict=True)]
-        pages.append(
-            {"op": node.op is op, "inputs": same, "arrays": list(node.arrays), "params": node.params, "kept": node.kept}
-        )
+        kept = [type(node.kept).__name__, node.kept]
+        page = {"op": node.op is op, "inputs": same, "arrays": list(node.arrays), "params": node.params, "kept": kept}
+        pages.append(page)
     return pages
 
 
@@ -281,7 +281,7 @@ def test_rules_change_nothing(tt, triples):
         *slopes(np.power, [x, y], g),
         *slopes(lambda x: x**3 + 2**x, [x], g),
         np.zeros(5),
-        [0.0, 0.0, 4 * g[2], 0.0, 2 * g[4]],
+        np.array([0.0, 0.0, 4 * g[2], 0.0, 2 * g[4]]),
     ]
 )
 def test_rules_of_powers(tt, g, x, y):
@@ -296,7 +296,7 @@ def test_rules_of_powers(tt, g, x, y):
         *gradients(tt, lambda x, y: x**y, [x, y], g),
         *gradients(tt, lambda x: x**3 + 2**x, [x], g),
         *gradients(tt, lambda x: x**0, [corner], g),
-        [float(n) for n in gradients(tt, lambda x: x**2, [corner], g)[0]],
+        *gradients(tt, lambda x: x**2, [corner], g),
     ]
 
 
@@ -405,7 +405,7 @@ def run_steps(tt, steps):
 
 
 @exercise("autograd-order")
-@given(lambda rng: {"programs": [random_steps(rng) for _ in range(6)], "last": int(rng.integers(2, 14))})
+@given(lambda rng: {"programs": [random_steps(rng) for _ in range(6)], "last": int(rng.integers(9, 14))})
 @wants(lambda programs, last: [reachable(steps, last) for steps in programs])
 def test_history_finds_all_newest_first(tt, programs, last):
     """history lists every node behind a tensor, its own too, once, the newest first, and none of those that came of it later.
@@ -823,14 +823,13 @@ def test_gradcheck_finds_wrong_rules(tt, x, y, kinds):
 def says_where(texts, wrong, x, y):
     if not isinstance(texts, list) or len(texts) != len(wrong):
         return "one message was expected for each wrong rule"
-    weights = np.random.default_rng(0).uniform(0.5, 1.5, x.shape)
     for text, place in zip(texts, wrong, strict=True):
         if not isinstance(text, str) or f"input {place}" not in text:
             return f"the rule is wrong for input {place}; the AssertionError said {text!r}"
-        gap = np.max(weights * np.abs(y if place == 0 else x))
+        off = np.max(np.abs(y if place == 0 else x))  # times the weight of an output, between 0.5 and 1.5
         numbers = [float(n) for n in re.findall(r"\d+\.?\d*(?:e[-+]?\d+)?", text.replace(f"input {place}", ""))]
-        if not any(abs(n - gap) < 0.02 * gap for n in numbers):
-            return f"the largest difference is {gap:.3g}; the AssertionError said {text!r}"
+        if not any(0.5 * off < n < 1.5 * off for n in numbers):
+            return f"the largest difference is between {0.5 * off:.3g} and {1.5 * off:.3g}; the AssertionError said {text!r}"
     return None
 
 
@@ -859,33 +858,34 @@ def test_gradcheck_says_where(tt, x, y, wrong):
     return texts
 
 
+TOLERANCES = {  # what is off, by how much of the slope, atol, rtol: slopes of 2 to 6 in all numbers
+    "a hundredth, rtol 0.1": ("all", 0.01, 0.0, 0.1, True),
+    "a hundredth, rtol 0.001": ("all", 0.01, 0.0, 0.001, False),
+    "a fifth, rtol 0.1": ("all", 0.2, 0.0, 0.1, False),
+    "a fifth, rtol 0.5": ("all", 0.2, 0.0, 0.5, True),
+    "a fifth, atol 3": ("all", 0.2, 3.0, 0.0, True),
+    "a fifth, atol 0.1": ("all", 0.2, 0.1, 0.0, False),
+    "a fifth of one, atol 0.2": ("one", 0.2, 0.2, 0.0, False),
+    "a fifth of one, rtol 0.1": ("one", 0.2, 0.0, 0.1, False),
+    "a fifth of one, rtol 0.3": ("one", 0.2, 0.0, 0.3, True),
+    "a tenth, half of it from each": ("all", 0.1, 0.15, 0.09, True),
+}
+
+
 @exercise("autograd-gradcheck")
-@given(
-    lambda rng: {
-        "x": rng.uniform(1, 2, size=2),
-        "cases": [
-            [float(rng.choice([0.001, 0.2])), float(a), float(r)]
-            for a, r in shuffled(
-                rng, [(0, 0.01), (0, 0.5), (0.01, 0), (5, 0), (1e-9, 1e-9), (0.05, 0.05), (1, 1), (0, 0.1)]
-            )
-        ],
-    }
-)
-@wants(
-    lambda x, cases: [
-        bool(np.any(off * np.array([0.5, 3.0]) * 1.0 > a + r * np.array([0.5, 3.0]))) for off, a, r in cases
-    ]
-)
+@given(lambda rng: {"x": rng.uniform(1, 2, size=24), "cases": shuffled(rng, list(TOLERANCES))})
+@wants(lambda x, cases: [not TOLERANCES[case][-1] for case in cases])
 def test_gradcheck_has_two_tolerances(tt, x, cases):
     """A difference is fine up to atol + rtol · |slope|, for every number by itself.
 
     np.abs(grad - slope) <= atol + rtol * np.abs(slope), element by element.
     """
     answers = []
-    for off, atol, rtol in cases:
-        weights = np.random.default_rng(0).uniform(0.5, 1.5, 2)  # gradcheck's own, so that the slopes are 0.5 and 3
-        op = tt.operation(lambda x, weights=weights: x * np.array([0.5, 3.0]) / weights)
-        op.backward = lambda g, kept, x, off=off: np.array([0.5, 3.0]) * (1 + off)
+    for case in cases:
+        which, off, atol, rtol, _ = TOLERANCES[case]
+        factor = 4.0 * np.where(which == "one" and np.arange(24) > 0, 1.0, 1 + off)
+        op = tt.operation(lambda x: 4.0 * x)
+        op.backward = lambda g, kept, x, factor=factor: g * factor
         answers.append(raises(AssertionError, lambda op=op, a=atol, r=rtol: tt.gradcheck(op, [x], atol=a, rtol=r)))
     return answers
 
@@ -1186,7 +1186,7 @@ def test_matmul_with_vectors_and_broadcast_batches(tt, m, v, w, batch, many):
     lambda rng: {
         "w": rng.normal(size=(2, 3)),
         "b": rng.normal(size=2),
-        "inputs": [rng.normal(size=(*leading, 3)) for leading in ((), (4,), (2, 3), (2, 1, 2))],
+        "inputs": [rng.normal(size=(*leading, 3)) for leading in ((), (4,), (2, 3), (4, 1), (2, 1, 2))],
     }
 )
 @wants(
@@ -1284,7 +1284,13 @@ def test_relu_passes_nothing_at_zero(tt, x, g):
 
 
 @exercise("autograd-bends")
-@given(lambda rng: {"x": rng.normal(size=(2, 3, 2)), "g": rng.normal(size=(2, 3, 2)), "axis": int(rng.integers(-3, 3))})
+@given(
+    lambda rng: {
+        "x": rng.normal(size=(2, 3, 2)),
+        "g": rng.normal(size=(2, 3, 2)),
+        "axis": int(rng.choice([0, 1, -2, -3])),
+    }
+)
 @wants(lambda x, g, axis: [*slopes(np_softmax, [x], g), *slopes(lambda x: np_softmax(x, axis), [x], g)])
 def test_way_back_of_softmax(tt, x, g, axis):
     """Softmax's gradient takes away what all its outputs have in common, along its own axis.
@@ -1404,7 +1410,7 @@ def test_module_imports_alone(tt, names, x):
         "w": rng.normal(size=2),
     }
 )
-@wants(lambda order, w: [[True] * 5, w - 0.5 * 2 * w])
+@wants(lambda order, w: [[True] * 5, w - 0.25 * 2 * w])
 def test_modules_import_together(tt, order, w):
     """All modules so far can be imported beside it, in any order, and work with the one engine.
 
@@ -1413,7 +1419,7 @@ def test_modules_import_together(tt, order, w):
     modules = {name: importlib.import_module(f"tinytorch.{name}") for name in order}
     weight = modules["layers"].Parameter(w)
     modules["losses"].MSELoss(reduction="sum")(weight, modules["tensor"].Tensor(w * 0)).backward()
-    modules["optimizers"].SGD([weight], lr=0.5).step()
+    modules["optimizers"].SGD([weight], lr=0.25).step()
     return [m.Tensor is tt.Tensor if hasattr(m, "Tensor") else True for m in modules.values()], weight.data
 
 
@@ -1582,9 +1588,9 @@ def scalar_chain(start, steps):
 
 @exercise("autograd-backward")
 @stage("performance")
-@given(lambda rng: {"start": float(rng.uniform(1, 2)), "steps": int(rng.integers(1000, 1100))})
+@given(lambda rng: {"start": float(rng.uniform(1, 2)), "steps": int(rng.integers(1500, 1600))})
 @wants(lambda start, steps: [0.999**steps], rtol=1e-3)
-@at_most(14.0, times_of=scalar_chain)
+@at_most(40.0, times_of=scalar_chain)
 def test_small_operations_speed(tt, start, steps):
     """Thousands of tiny operations, there and back, take a few microseconds each.
 

@@ -54,9 +54,7 @@ class Operation:
 class GraphDrawing:
     """Shows itself as a drawing in a notebook, and as a list of lines elsewhere."""
 
-    def __init__(
-        self, tensors: Mapping[Hashable, TensorBox], operations: Sequence[Operation], limit: int = LIMIT
-    ) -> None:
+    def __init__(self, tensors: Mapping[Any, TensorBox], operations: Sequence[Operation], limit: int = LIMIT) -> None:
         self._tensors, self._operations = dict(tensors), list(operations)
         self._too_large = len(self._tensors) > limit
 
@@ -111,7 +109,7 @@ class Layout:
     height: int
 
     @classmethod
-    def of(cls, tensors: Mapping[Hashable, TensorBox], operations: Sequence[Operation]) -> Layout:
+    def of(cls, tensors: Mapping[Any, TensorBox], operations: Sequence[Operation]) -> Layout:
         made_by = {operation.output: operation for operation in operations}
         columns = _columns(tensors, made_by)
         rows = _rows(columns, made_by)
@@ -171,7 +169,7 @@ def _rows(columns: Mapping[Hashable, int], made_by: Mapping[Hashable, Operation]
     return rows
 
 
-def _columns(tensors: Mapping[Hashable, TensorBox], made_by: Mapping[Hashable, Operation]) -> dict[Hashable, int]:
+def _columns(tensors: Mapping[Any, TensorBox], made_by: Mapping[Hashable, Operation]) -> dict[Hashable, int]:
     """How many operations lie behind each tensor, at most. A leaf stands just before it is first used."""
     columns: dict[Hashable, int] = {}
     waiting = list(tensors)
