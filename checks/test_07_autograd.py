@@ -602,7 +602,7 @@ def test_backward_frees_the_notes(tt, holds, x):
 
     node.forget() lets go of the inputs. Keep nothing elsewhere.
     """
-    answers = []
+    watched = []
     for hold, values in zip(holds, x, strict=True):
         leaf = tt.Tensor(values, requires_grad=True)
         middle = leaf * 2.0
@@ -611,10 +611,10 @@ def test_backward_frees_the_notes(tt, holds, x):
         del middle
         before = ghost() is not None
         output.backward(np.ones(3))
-        gc.collect()
-        answers.append([before, ghost() is not None, leaf.grad])
+        watched.append((before, ghost, leaf, output, held))
         del held
-    return answers
+    gc.collect()
+    return [[before, ghost() is not None, leaf.grad] for before, ghost, leaf, *_ in watched]
 
 
 @exercise("autograd-backward")
@@ -773,7 +773,7 @@ def test_slopes_look_to_both_sides(tt, start, steps):
     return [tt.measured_slope(lambda: (x**3).sum(), x, eps) for eps in steps]
 
 
-def planted(kind, rule):
+def planted(kind):
     """The rule of x · y, right or with a mistake in it: x's part stands first."""
 
     def backward(gradient, kept, x, y):
@@ -813,7 +813,7 @@ def test_gradcheck_finds_wrong_rules(tt, x, y, kinds):
     answers = []
     for kind in kinds:
         op = tt.operation(lambda x, y: x * y)
-        op.backward = planted(kind, None)
+        op.backward = planted(kind)
         inputs = [tt.Tensor(x), tt.Tensor(y)]
         wrong = raises(AssertionError, lambda op=op, inputs=inputs: tt.gradcheck(op, inputs))
         answers.append(["refused"] if wrong else ["passes"] if tt.gradcheck(op, inputs) is True else ["not True"])

@@ -3,15 +3,17 @@
 #
 # **Working out gradients by hand ends at the second layer. The machine should do it.**
 #
-# In module 06 you gave your optimizer its gradients by hand: a page of derivatives for two layers. For three layers it is two pages, and next week somebody swaps tanh for GELU and you begin
-# again. There is a way without any thinking: nudge one weight a little, see how the loss changes, and that is its slope. It always works. Run the second cell to see what it costs.
+# In module 06 you gave your optimizer its gradients by hand: a page of derivatives for two layers. For three layers it is two pages, and next week somebody swaps
+# tanh for GELU and you begin again. There is a way without any thinking: nudge one weight a little, see how the loss changes, and that is its slope. It always
+# works. Run the second cell to see what it costs.
 #
-# This module does away with both. The trick is more than fifty years old, it fits on one page, and it is the reason why deep learning exists. Nobody differentiates the *network*. The network is made of
-# additions, products, a tanh; the derivative of each of them stands in every school book. All that is needed is somebody who **takes notes** while the loss is computed, and afterwards walks **back along the notes**, asking at each
-# step only: *if your result should change by this much, by how much should your inputs?*
+# This module does away with both. The trick is more than fifty years old, it fits on one page, and it is the reason why deep learning exists. Nobody
+# differentiates the *network*. The network is made of additions, products, a tanh; the derivative of each of them stands in every school book. All that is needed
+# is somebody who **takes notes** while the loss is computed, and afterwards walks **back along the notes**, asking at each step only: *if your result should
+# change by this much, by how much should your inputs?*
 #
-# Do you remember the door of module 02, and the note-taker who has been standing there, hearing everything and remembering nothing? Today you hire a better one. **Nothing that you have built so far changes by
-# a single line, and all of it will learn.**
+# Do you remember the door of module 02, and the note-taker who has been standing there, hearing everything and remembering nothing? Today you hire a better one.
+# **Nothing that you have built so far changes by a single line, and all of it will learn.**
 #
 # ```text
 #     14 transformers
@@ -57,7 +59,8 @@ print(f"one pass: {once * 1e3:.2f} ms.  {weights:,} weights, nudged one by one: 
 #               └─────────────────────┘
 # ```
 #
-# We want the slopes of e: by how much does it change for each unit that a, or b, changes? Begin at the end and go **backwards**. Write under each number "the slope of e with respect to me"; this is that number's **gradient**.
+# We want the slopes of e: by how much does it change for each unit that a, or b, changes? Begin at the end and go **backwards**. Write under each number "the
+# slope of e with respect to me"; this is that number's **gradient**.
 #
 # | | gradient | why |
 # |---|---|---|
@@ -69,10 +72,12 @@ print(f"one pass: {once * 1e3:.2f} ms.  {weights:,} weights, nudged one by one: 
 # | b, from the product | 18 · 2 = 36 | the same |
 # | b | 18 + 36 = 54 | b was used twice: **add** |
 #
-# That is all. Three things are needed for it, and they are your exercises: the **notes** (what was made of what), one small **rule** for each operation (a sum hands on, a product hands on times the other), and the **walk** back, which
-# visits everything in the right order and adds up where ways meet. It costs about as much as computing the loss did, no matter whether there are two weights or a hundred billion.
+# That is all. Three things are needed for it, and they are your exercises: the **notes** (what was made of what), one small **rule** for each operation (a sum
+# hands on, a product hands on times the other), and the **walk** back, which visits everything in the right order and adds up where ways meet. It costs about as
+# much as computing the loss did, no matter whether there are two weights or a hundred billion.
 #
-# (It was found several times: Linnainmaa published it in 1970, Werbos proposed it for networks in 1974, and Rumelhart, Hinton and Williams showed the world in 1986 what it can do. They called it *backpropagation*.)
+# (It was found several times: Linnainmaa published it in 1970, Werbos proposed it for networks in 1974, and Rumelhart, Hinton and Williams showed the world in
+# 1986 what it can do. They called it *backpropagation*.)
 
 # %% tags=["given:autograd-imports"]
 #| export
@@ -114,8 +119,10 @@ from tinytorch.tensor import (
 # %% [markdown]
 # ## 1 · Taking notes
 #
-# Every operation tells the engine about itself: `record(op, inputs, arrays, params, kept, output)`. What the way back will need of this is put down on one page, a **node**, and the page is hung on the tensor that was made: `output.node`. Its `inputs` are tensors that may have
-# nodes of their own, and so from the loss one can find back to everything it was made of. There is no big list of all that ever happened. When a tensor is no longer used by anybody, it goes, and its notes with it.
+# Every operation tells the engine about itself: `record(op, inputs, arrays, params, kept, output)`. What the way back will need of this is put down on one page,
+# a **node**, and the page is hung on the tensor that was made: `output.node`. Its `inputs` are tensors that may have
+# nodes of their own, and so from the loss one can find back to everything it was made of. There is no big list of all that ever happened. When a tensor is no
+# longer used by anybody, it goes, and its notes with it.
 #
 # ```text
 #      e.node   ── inputs ──▶   d, d
@@ -132,15 +139,20 @@ from tinytorch.tensor import (
 # | has at least one input `requires_grad`? | nobody will ever come back this way: pictures, targets |
 # | is the output a float? | `x > 0` and integers have no slopes |
 #
-# And if a page is written, the output gets `requires_grad = True` as well: it depends on something that wants a gradient, and whatever is made of *it* has to be noted, too.
+# And if a page is written, the output gets `requires_grad = True` as well: it depends on something that wants a gradient, and whatever is made of *it* has to be
+# noted, too.
 #
-# **By hand.** `w = Tensor([2.0], requires_grad=True)` and `x = Tensor([3.0])`. `y = w * x`: w wants a gradient and y is a float, so there is a page: op `multiply`, inputs `(w, x)`. `x * x`: nobody wants a gradient, no page. `w > 0`: a boolean, no page. `y + 1`: y
+# **By hand.** `w = Tensor([2.0], requires_grad=True)` and `x = Tensor([3.0])`. `y = w * x`: w wants a gradient and y is a float, so there is a page: op
+# `multiply`, inputs `(w, x)`. `x * x`: nobody wants a gradient, no page. `w > 0`: a boolean, no page. `y + 1`: y
 # wants a gradient now, so there is a page.
 #
-# **What is `kept`?** Some operations keep something for the way back; `cross_entropy` keeps its probabilities. Many others need *their own result*: the slope of $e^x$ is $e^x$. So we agree: the page holds what the forward kept, and if it kept nothing (None), the output's array.
+# **What is `kept`?** Some operations keep something for the way back; `cross_entropy` keeps its probabilities. Many others need *their own result*: the slope of
+# $e^x$ is $e^x$. So we agree: the page holds what the forward kept, and if it kept nothing (None), the output's array.
 #
-# **When nobody wants notes.** In a validation, or when a finished network answers customers, the notes would only hold on to memory. `with no_grad():` says so. The engine stops recording at the beginning of the block and goes on at its end *as it did before*: such blocks
-# may stand inside one another, and end with an error. `@contextlib.contextmanager` makes a `with` block of a function that contains one `yield`: what stands before the `yield` happens on entering, what stands after it on leaving. To be left in any case, the second part belongs into `finally`:
+# **When nobody wants notes.** In a validation, or when a finished network answers customers, the notes would only hold on to memory. `with no_grad():` says so.
+# The engine stops recording at the beginning of the block and goes on at its end *as it did before*: such blocks
+# may stand inside one another, and end with an error. `@contextlib.contextmanager` makes a `with` block of a function that contains one `yield`: what stands
+# before the `yield` happens on entering, what stands after it on leaving. To be left in any case, the second part belongs into `finally`:
 #
 # ```python
 # try:
@@ -152,8 +164,10 @@ from tinytorch.tensor import (
 # %% [markdown]
 # ## 1 · Taking notes
 #
-# Every operation tells the engine about itself: `record(op, inputs, arrays, params, kept, output)`. What the way back will need of this is put down on one page, a **node**, and the page is hung on the tensor that was made: `output.node`. Its `inputs` are tensors that may have
-# nodes of their own, and so from the loss one can find back to everything it was made of. There is no big list of all that ever happened. When a tensor is no longer used by anybody, it goes, and its notes with it.
+# Every operation tells the engine about itself: `record(op, inputs, arrays, params, kept, output)`. What the way back will need of this is put down on one page,
+# a **node**, and the page is hung on the tensor that was made: `output.node`. Its `inputs` are tensors that may have
+# nodes of their own, and so from the loss one can find back to everything it was made of. There is no big list of all that ever happened. When a tensor is no
+# longer used by anybody, it goes, and its notes with it.
 #
 # ```text
 #      e.node   ── inputs ──▶   d, d
@@ -170,15 +184,20 @@ from tinytorch.tensor import (
 # | has at least one input `requires_grad`? | nobody will ever come back this way: pictures, targets |
 # | is the output a float? | `x > 0` and integers have no slopes |
 #
-# And if a page is written, the output gets `requires_grad = True` as well: it depends on something that wants a gradient, and whatever is made of *it* has to be noted, too.
+# And if a page is written, the output gets `requires_grad = True` as well: it depends on something that wants a gradient, and whatever is made of *it* has to be
+# noted, too.
 #
-# **By hand.** `w = Tensor([2.0], requires_grad=True)` and `x = Tensor([3.0])`. `y = w * x`: w wants a gradient and y is a float, so there is a page: op `multiply`, inputs `(w, x)`. `x * x`: nobody wants a gradient, no page. `w > 0`: a boolean, no page. `y + 1`: y
+# **By hand.** `w = Tensor([2.0], requires_grad=True)` and `x = Tensor([3.0])`. `y = w * x`: w wants a gradient and y is a float, so there is a page: op
+# `multiply`, inputs `(w, x)`. `x * x`: nobody wants a gradient, no page. `w > 0`: a boolean, no page. `y + 1`: y
 # wants a gradient now, so there is a page.
 #
-# **What is `kept`?** Some operations keep something for the way back; `cross_entropy` keeps its probabilities. Many others need *their own result*: the slope of $e^x$ is $e^x$. So we agree: the page holds what the forward kept, and if it kept nothing (None), the output's array.
+# **What is `kept`?** Some operations keep something for the way back; `cross_entropy` keeps its probabilities. Many others need *their own result*: the slope of
+# $e^x$ is $e^x$. So we agree: the page holds what the forward kept, and if it kept nothing (None), the output's array.
 #
-# **When nobody wants notes.** In a validation, or when a finished network answers customers, the notes would only hold on to memory. `with no_grad():` says so. The engine stops recording at the beginning of the block and goes on at its end *as it did before*: such blocks
-# may stand inside one another, and end with an error. `@contextlib.contextmanager` makes a `with` block of a function that contains one `yield`: what stands before the `yield` happens on entering, what stands after it on leaving. To be left in any case, the second part belongs into `finally`:
+# **When nobody wants notes.** In a validation, or when a finished network answers customers, the notes would only hold on to memory. `with no_grad():` says so.
+# The engine stops recording at the beginning of the block and goes on at its end *as it did before*: such blocks
+# may stand inside one another, and end with an error. `@contextlib.contextmanager` makes a `with` block of a function that contains one `yield`: what stands
+# before the `yield` happens on entering, what stands after it on leaving. To be left in any case, the second part belongs into `finally`:
 #
 # ```python
 # try:
@@ -277,12 +296,14 @@ with no_grad():
 # %% [markdown]
 # ## 2 · Rules for arithmetic
 #
-# Each operation has a `forward`. Now each gets a `backward`, its **rule**, in the place that module 02 left empty. The rule is told the gradient that has arrived at the *output*, and says what that makes for the *inputs*. This is the agreement, for this module and all that follow; the docstring of `rule`
+# Each operation has a `forward`. Now each gets a `backward`, its **rule**, in the place that module 02 left empty. The rule is told the gradient that has arrived
+# at the *output*, and says what that makes for the *inputs*. This is the agreement, for this module and all that follow; the docstring of `rule`
 # below is where you can look it up:
 #
 # - It is called as `backward(gradient, kept, *arrays, **params)`: the output's gradient, what is kept, and then exactly what the forward got.
 # - An operation with **one input** returns its gradient.
-# - An operation with **several inputs** returns a tuple of functions, one for each input. `lambda: gradient * b` is such a function: it has no arguments, and *when called* it works out `gradient * b`. The engine calls it only if that input wants a gradient. In the first layer
+# - An operation with **several inputs** returns a tuple of functions, one for each input. `lambda: gradient * b` is such a function: it has no arguments, and
+#   *when called* it works out `gradient * b`. The engine calls it only if that input wants a gradient. In the first layer
 #   of a network nobody asks for the gradient of the pictures, and what nobody asks for should cost nothing.
 #
 # | operation | to a | to b | |
@@ -294,9 +315,11 @@ with no_grad():
 # | eˣ | g · eˣ | | eˣ is the output: `kept` |
 # | log x | g / x | | |
 #
-# **By hand.** a = 6, b = 3, and the gradient of a / b is g = 10. To a: 10 / 3 = 3.33. To b: −10 · 6 / 9 = −6.67. Is that plausible? With b = 3.01 the quotient falls from 2 to 1.9934, by 0.0066; divided by 0.01 and times 10: −6.6.
+# **By hand.** a = 6, b = 3, and the gradient of a / b is g = 10. To a: 10 / 3 = 3.33. To b: −10 · 6 / 9 = −6.67. Is that plausible? With b = 3.01 the quotient
+# falls from 2 to 1.9934, by 0.0066; divided by 0.01 and times 10: −6.6.
 #
-# Everything here is arrays (or numbers), not tensors, and goes element by element. That shapes may have been broadcast is not the rules' business: the engine will mend it, in exercise 3. But never change what comes in: the same `gradient` may be on its way to others.
+# Everything here is arrays (or numbers), not tensors, and goes element by element. That shapes may have been broadcast is not the rules' business: the engine
+# will mend it, in exercise 3. But never change what comes in: the same `gradient` may be on its way to others.
 
 # %% tags=["given:autograd-rule"]
 #| export
@@ -409,7 +432,8 @@ def power_backward(gradient, kept, a, b):
 # %% [markdown]
 # ## 3 · Stretched on the way, summed on the way back
 #
-# A bias of shape `(3,)` was added to a table of shape `(2, 3)`. Broadcasting used each of its numbers **twice**, once in each row. You know what happens to a number that is used twice: its gradients add up.
+# A bias of shape `(3,)` was added to a table of shape `(2, 3)`. Broadcasting used each of its numbers **twice**, once in each row. You know what happens to a
+# number that is used twice: its gradients add up.
 #
 # ```text
 #      forward     b₁  b₂  b₃             backward     1   2   3
@@ -418,7 +442,8 @@ def power_backward(gradient, kept, a, b):
 #                  b₁  b₂  b₃                          5   7   9     the gradient of the bias, (3,)
 # ```
 #
-# So the rule for all operations at once is: **sum over the axes that were stretched.** Align the two shapes on the right, as in module 02. An axis was stretched if the input did not have it at all, or had it with size 1.
+# So the rule for all operations at once is: **sum over the axes that were stretched.** Align the two shapes on the right, as in module 02. An axis was stretched
+# if the input did not have it at all, or had it with size 1.
 #
 # **By hand.** A gradient of shape `(4, 2, 3)`.
 #
@@ -452,7 +477,8 @@ def unbroadcast(gradient, shape):
 # %check autograd-unbroadcast
 
 # %% [markdown]
-# With this, a page of notes can be asked for the gradients of its inputs. `ask` is given. It calls the rule, calls those of its functions that somebody wants, and puts shapes and dtypes right. The word `yield` hands out one pair after the other, so that one can write
+# With this, a page of notes can be asked for the gradients of its inputs. `ask` is given. It calls the rule, calls those of its functions that somebody wants,
+# and puts shapes and dtypes right. The word `yield` hands out one pair after the other, so that one can write
 # `for x, part in ask(node, gradient):`.
 
 # %% tags=["given:autograd-ask"]
@@ -478,18 +504,24 @@ print([part.item() for x, part in ask(c.node, np.float32(18))])  # 54 for a, 36 
 # %% [markdown]
 # ## 4 · In which order?
 #
-# Look at the picture of e again. When may b's gradient be handed on? Only when *both* of its parts have arrived. In general: a page may be asked only after everything that was made of its tensor has been asked. On a large graph with many crossings that sounds like a puzzle.
+# Look at the picture of e again. When may b's gradient be handed on? Only when *both* of its parts have arrived. In general: a page may be asked only after
+# everything that was made of its tensor has been asked. On a large graph with many crossings that sounds like a puzzle.
 #
-# It has a beautifully simple answer. What is made of a tensor is made **later**. Every page has a `number`, larger for later pages. So visit the pages by descending number, **newest first**, and nothing can ever come too early.
+# It has a beautifully simple answer. What is made of a tensor is made **later**. Every page has a `number`, larger for later pages. So visit the pages by
+# descending number, **newest first**, and nothing can ever come too early.
 #
 # What remains is to find all pages behind a tensor: go from page to page along `inputs`. Two traps:
 #
-# - **A page can be reached in many ways.** In a chain of 60 doublings, `x = x + x`, there are $2^{60}$ ways from the end to the beginning, but only 60 pages. Keep the pages that you have found in a `set`, and go on from each only once.
-# - **A function that calls itself gives up** after about a thousand levels, and networks that read long texts are deeper. Keep a list of the pages that are still to be visited, take one off (`pop`), put its inputs' pages on, until the list is empty.
+# - **A page can be reached in many ways.** In a chain of 60 doublings, `x = x + x`, there are $2^{60}$ ways from the end to the beginning, but only 60 pages.
+#   Keep the pages that you have found in a `set`, and go on from each only once.
+# - **A function that calls itself gives up** after about a thousand levels, and networks that read long texts are deeper. Keep a list of the pages that are still
+#   to be visited, take one off (`pop`), put its inputs' pages on, until the list is empty.
 #
-# **By hand,** from e, if c, d and e have the numbers 0, 1 and 2 (let us call the pages like their tensors): to visit `[e]`. Take e (2): found {2}, to visit `[d, d]`. Take d (1): found {2, 1}, to visit `[d, c]` (b has no page). Take c (0): found {2, 1, 0}, to visit `[d]`. d is known. Done: e, d, c.
+# **By hand,** from e, if c, d and e have the numbers 0, 1 and 2 (let us call the pages like their tensors): to visit `[e]`. Take e (2): found {2}, to visit
+# `[d, d]`. Take d (1): found {2, 1}, to visit `[d, c]` (b has no page). Take c (0): found {2, 1, 0}, to visit `[d]`. d is known. Done: e, d, c.
 #
-# And one more duty. After a backward pass the notes are thrown away, to free memory: then `node.used` is True. Whoever comes that way again must be told so, before anything has been changed, or gradients would be missing without a word.
+# And one more duty. After a backward pass the notes are thrown away, to free memory: then `node.used` is True. Whoever comes that way again must be told so,
+# before anything has been changed, or gradients would be missing without a word.
 
 # %% tags=["exercise:autograd-order"]
 #| export
@@ -532,9 +564,11 @@ e = d * d
 # - at a **leaf** (its node is None) they are kept in `tensor.grad`, and added to what is there already. That is how PyTorch does it, and why `zero_grad()` exists.
 # - at **any other tensor** they wait for that tensor's turn, in a dictionary `arrived` from nodes to arrays.
 #
-# Then the walk is four lines. With the nodes of `history`, newest first: take what has arrived at the node out of the dictionary (`arrived.pop(node)`), `ask` the node, let every part arrive at its tensor, and tell the node to `forget()`, so that memory becomes free as you go.
+# Then the walk is four lines. With the nodes of `history`, newest first: take what has arrived at the node out of the dictionary (`arrived.pop(node)`), `ask` the
+# node, let every part arrive at its tensor, and tell the node to `forget()`, so that memory becomes free as you go.
 #
-# **Never `+=`.** The sum handed *the same array* on to both of its inputs. Whoever writes into it writes into the gradient of somebody else. `old + new` makes a new array, and nobody is hurt. (Of arrays with shape `()` NumPy makes bare scalars when it adds; `np.asarray` makes an array of it again.)
+# **Never `+=`.** The sum handed *the same array* on to both of its inputs. Whoever writes into it writes into the gradient of somebody else. `old + new` makes a
+# new array, and nobody is hurt. (Of arrays with shape `()` NumPy makes bare scalars when it adds; `np.asarray` makes an array of it again.)
 #
 # **By hand,** for e:
 #
@@ -545,7 +579,8 @@ e = d * d
 #      ask c, times    a: 54, and b: 36           arrived {}             a.grad 54, b.grad 54
 # ```
 #
-# Where does it begin? A loss is one number, and its gradient is 1. From a tensor of many numbers one can go back, too, but then one has to say with which gradient. `first_gradient` is given and sees to this, with all the errors that belong to it.
+# Where does it begin? A loss is one number, and its gradient is 1. From a tensor of many numbers one can go back, too, but then one has to say with which
+# gradient. `first_gradient` is given and sees to this, with all the errors that belong to it.
 
 # %% tags=["given:autograd-start"]
 #| export
@@ -603,7 +638,8 @@ def backward(tensor, gradient=None):
 # %check autograd-backward
 
 # %% [markdown]
-# Here is your own graph of e, with every value and, below it, every gradient that your walk has found. Point at a part (or go there with the Tab key) to read about it. Change the formula: how about `a / b + a`?
+# Here is your own graph of e, with every value and, below it, every gradient that your walk has found. Point at a part (or go there with the Tab key) to read
+# about it. Change the formula: how about `a / b + a`?
 
 # %%
 from tinytorch_core.widgets.graph import GraphDrawing, Operation, TensorBox
@@ -637,17 +673,21 @@ draw(e, a=a, b=b, c=c, d=d, e=e)
 # %% [markdown]
 # ## 6 · Trust, but measure
 #
-# A wrong rule does not crash. The network learns all the same, only worse, and nobody knows why. So every rule is checked against a **measured** slope. Nudge one number x of an input up and down by a tiny ε:
+# A wrong rule does not crash. The network learns all the same, only worse, and nobody knows why. So every rule is checked against a **measured** slope. Nudge one
+# number x of an input up and down by a tiny ε:
 #
 # $$\text{slope} \approx \frac{f(x + \varepsilon) - f(x - \varepsilon)}{2\,\varepsilon}$$
 #
-# It is exactly what was too slow to train with; to check a rule on six numbers it is perfect. Looking to both sides makes the error of the measurement shrink with ε², and float64 leaves enough digits.
+# It is exactly what was too slow to train with; to check a rule on six numbers it is perfect. Looking to both sides makes the error of the measurement shrink
+# with ε², and float64 leaves enough digits.
 #
 # **By hand.** f(x) = x³ at x = 2, ε = 0.01: (2.01³ − 1.99³) / 0.02 = (8.120601 − 7.880599) / 0.02 = 12.0001. The rule says 3 · 2² = 12.
 #
-# A function may have many outputs, and one check should cover them all. So weigh each output with a random number and add up: *one* number, which depends on everything. On the way back, the same weights are the gradient to begin with.
+# A function may have many outputs, and one check should cover them all. So weigh each output with a random number and add up: *one* number, which depends on
+# everything. On the way back, the same weights are the gradient to begin with.
 #
-# And when do two numbers agree? Never exactly. The usual agreement is *absolute plus relative*: the difference is at most `atol + rtol · |slope|`. Mind `nan`: it is neither larger nor smaller than anything. So ask whether **all** differences are small enough, not whether one is too large.
+# And when do two numbers agree? Never exactly. The usual agreement is *absolute plus relative*: the difference is at most `atol + rtol · |slope|`. Mind `nan`: it
+# is neither larger nor smaller than anything. So ask whether **all** differences are small enough, not whether one is too large.
 
 # %% tags=["given:autograd-float64"]
 #| export
@@ -742,13 +782,17 @@ gradcheck(cube, [randn(2, 3, seed=1)])
 #                                                                np.broadcast_to      lost_axes_back
 # ```
 #
-# - **sum**: each number gets the sum's gradient. First give the gradient its lost axis back, with size 1 (`lost_axes_back` is given), then stretch it to the shape of x: `np.broadcast_to(array, shape)`, which copies nothing.
+# - **sum**: each number gets the sum's gradient. First give the gradient its lost axis back, with size 1 (`lost_axes_back` is given), then stretch it to the
+#   shape of x: `np.broadcast_to(array, shape)`, which copies nothing.
 # - **mean**: the same, divided by how many numbers were averaged. How many? `x.size / kept.size`: numbers that went in, over numbers that came out.
-# - **max**: the largest number gets everything, the others nothing; they could have been a little larger, and nobody would have noticed. Where several are equally large, they **share** in equal parts.
+# - **max**: the largest number gets everything, the others nothing; they could have been a little larger, and nobody would have noticed. Where several are
+#   equally large, they **share** in equal parts.
 #
-# **By hand.** The maximum of `[3, 7, 7]` is 7; its gradient is 10. Who is as large as it? `[0, 1, 1]`, two of them. Divided by 2: `[0, 0.5, 0.5]`, times 10: `[0, 5, 5]`.
+# **By hand.** The maximum of `[3, 7, 7]` is 7; its gradient is 10. Who is as large as it? `[0, 1, 1]`, two of them. Divided by 2: `[0, 0.5, 0.5]`, times 10:
+# `[0, 5, 5]`.
 #
-# For the max, both `kept` (the maxima) and the gradient need their axes back. `x == …` is an array of True and False; `.astype(gradient.dtype)` makes numbers of it. Without that, dividing by a count of integers would be float64.
+# For the max, both `kept` (the maxima) and the gradient need their axes back. `x == …` is an array of True and False; `.astype(gradient.dtype)` makes numbers of
+# it. Without that, dividing by a count of integers would be float64.
 
 # %% tags=["exercise:autograd-reductions"]
 #| export
@@ -800,7 +844,8 @@ def reduce_max_backward(gradient, kept, x, axis=None, keepdims=False):
 # The operations that only rearrange numbers have the simplest rules: rearrange the gradient the other way round. They are given; read them, two are worth it.
 #
 # - `permute` needs the *inverse* order, and `np.argsort` finds it.
-# - `index` reads some of the numbers; those that were not read get 0. And if a number was read twice, `x[[0, 0, 2]]`? Used twice: add. That is what `np.add.at` does, where a plain assignment would let the last one win. It is slower, so it is used only where an index *can* repeat itself.
+# - `index` reads some of the numbers; those that were not read get 0. And if a number was read twice, `x[[0, 0, 2]]`? Used twice: add. That is what `np.add.at`
+#   does, where a plain assignment would let the last one win. It is slower, so it is used only where an index *can* repeat itself.
 
 # %% tags=["given:autograd-shapes"]
 #| export
@@ -848,21 +893,26 @@ x.grad
 # %% [markdown]
 # ## 8 · Rules for products
 #
-# The matrix product is where networks spend their time, on the way there and on the way back. Its rule is the same as that of the plain product, *times the other*, only that now order and shapes matter:
+# The matrix product is where networks spend their time, on the way there and on the way back. Its rule is the same as that of the plain product, *times the
+# other*, only that now order and shapes matter:
 #
 # $$C = A\,B \qquad\qquad \bar A = \bar C\,B^{\mathsf T} \qquad \bar B = A^{\mathsf T}\,\bar C$$
 #
-# (The bar is short for "gradient of".) You can hardly get it wrong, since only one arrangement fits. With A (n, k), B (k, m), and so C̄ (n, m): to get (n, k) out of (n, m) and (k, m), what else could you do?
+# (The bar is short for "gradient of".) You can hardly get it wrong, since only one arrangement fits. With A (n, k), B (k, m), and so C̄ (n, m): to get (n, k) out
+# of (n, m) and (k, m), what else could you do?
 #
-# **By hand.** $A = (1\;\;2)$, $B = \begin{pmatrix}5\\6\end{pmatrix}$, C = 17, with gradient 10. $\bar A = 10 \cdot (5\;\;6) = (50\;\;60)$ and $\bar B = \begin{pmatrix}1\\2\end{pmatrix} \cdot 10 = \begin{pmatrix}10\\20\end{pmatrix}$. One more on the 1, and C rises by 5, times 10: yes.
+# **By hand.** $A = (1\;\;2)$, $B = \begin{pmatrix}5\\6\end{pmatrix}$, C = 17, with gradient 10. $\bar A = 10 \cdot (5\;\;6) = (50\;\;60)$ and
+# $\bar B = \begin{pmatrix}1\\2\end{pmatrix} \cdot 10 = \begin{pmatrix}10\\20\end{pmatrix}$. One more on the 1, and C rises by 5, times 10: yes.
 #
-# With batches, only the last two axes are transposed: `swapaxes(-1, -2)`, not `.T`. If a batch was broadcast, the engine sums. Vectors are turned into matrices by a function that is given.
+# With batches, only the last two axes are transposed: `swapaxes(-1, -2)`, not `.T`. If a batch was broadcast, the engine sums. Vectors are turned into matrices
+# by a function that is given.
 #
 # **`linear`** is such a product, too: `x @ weight.T + bias`. Lay out x and the gradient as rows, as in its forward, and
 #
 # $$\bar x = \bar y\,W \qquad \bar W = \bar y^{\mathsf T} x \qquad \bar b = \text{the sum of the rows of } \bar y$$
 #
-# with ȳ (N, out), W (out, in), x (N, in). **By hand,** for one row x = `[1, 2]` and ȳ = `[10, 0, 1]`: W̄ is `[[10, 20], [0, 0], [1, 2]]`: how much output o should change, times what came in at i. And x̄ gets its leading axes back in the end.
+# with ȳ (N, out), W (out, in), x (N, in). **By hand,** for one row x = `[1, 2]` and ȳ = `[10, 0, 1]`: W̄ is `[[10, 20], [0, 0], [1, 2]]`: how much output o
+# should change, times what came in at i. And x̄ gets its leading axes back in the end.
 #
 # `linear` is called with or without a bias. Return three functions all the same; the third is not called if there is nobody to call for.
 
@@ -926,12 +976,15 @@ def vector_product_backward(gradient, a, b):
 # | softmax | y · (g − Σ g y) | the sum runs along `axis`, with keepdims |
 # | cross_entropy | g · (p − truth) | p, the probabilities, are kept |
 #
-# **Why does softmax subtract something?** All its outputs share one sum. If one probability rises, the others must fall; what *all* of them have in common can't change anything, and is taken away. **By hand.** y = `[0.5, 0.5]`, g = `[10, 4]`: Σ g y = 5 + 2 = 7, and `0.5 · [10 − 7, 4 − 7]` = `[1.5, -1.5]`.
+# **Why does softmax subtract something?** All its outputs share one sum. If one probability rises, the others must fall; what *all* of them have in common can't
+# change anything, and is taken away. **By hand.** y = `[0.5, 0.5]`, g = `[10, 4]`: Σ g y = 5 + 2 = 7, and `0.5 · [10 − 7, 4 − 7]` = `[1.5, -1.5]`.
 #
-# **Probabilities minus truth.** It is the most beautiful line in this notebook. Softmax, then a logarithm: two complicated things in a row, and their slopes cancel nearly completely. **By hand.** p = `[0.09, 0.24, 0.67]`, and the right class is 2: the truth is `[0, 0, 1]`, and the gradient of the logits
+# **Probabilities minus truth.** It is the most beautiful line in this notebook. Softmax, then a logarithm: two complicated things in a row, and their slopes
+# cancel nearly completely. **By hand.** p = `[0.09, 0.24, 0.67]`, and the right class is 2: the truth is `[0, 0, 1]`, and the gradient of the logits
 # `[0.09, 0.24, -0.33]`. Push the right logit up, the others down, each by as much as it is wrong.
 #
-# The truth as a table comes from one comparison: `np.arange(C) == targets[..., None]` has shape (…, C), with one True in each row, at the class. The gradient that arrives has shape (…), one number for each row: `gradient[..., None]` lets it meet the logits.
+# The truth as a table comes from one comparison: `np.arange(C) == targets[..., None]` has shape (…, C), with one True in each row, at the class. The gradient
+# that arrives has shape (…), one number for each row: `gradient[..., None]` lets it meet the logits.
 
 # %% tags=["exercise:autograd-bends"]
 #| export
@@ -996,7 +1049,8 @@ def cross_entropy_backward(gradient, probabilities, logits, targets):
 # %check autograd-bends
 
 # %% [markdown]
-# The remaining five are given: longer, but of the same kind. With them, *every* operation that you have built has its way back. Believe it? Let `gradcheck` go through the list:
+# The remaining five are given: longer, but of the same kind. With them, *every* operation that you have built has its way back. Believe it? Let `gradcheck` go
+# through the list:
 
 # %% tags=["given:autograd-losses"]
 #| export
@@ -1045,8 +1099,9 @@ for op, inputs in {
 # %% [markdown]
 # ## See it: it learns
 #
-# This is the moment all the modules before were for. Everything in the next cell is yours: the tensors, the bends, the layers, the loss, the optimizer. Not one line of them has been touched, and there is no derivative anywhere. First, the graph of a small network and its loss; then a larger
-# one, which learns to tell two spirals apart.
+# This is the moment all the modules before were for. Everything in the next cell is yours: the tensors, the bends, the layers, the loss, the optimizer. Not one
+# line of them has been touched, and there is no derivative anywhere. First, the graph of a small network and its loss; then a larger
+# one, which learns to tell two spirals apart. Move the slider, and watch it learn.
 
 # %%
 from tinytorch.activations import Tanh
@@ -1078,8 +1133,8 @@ model = Sequential(Linear(2, 32, seed=rng), Tanh(), Linear(32, 32, seed=rng), Ta
 optimizer, loss_fn = Adam(model.parameters(), lr=0.01), BCEWithLogitsLoss()
 
 losses, pictures = [], {}
-for step in range(501):
-    if step % 50 == 0:
+for step in range(251):
+    if step % 25 == 0:
         with no_grad():
             pictures[step] = sigmoid(model(plane)).numpy()[..., 0]
     optimizer.zero_grad()
@@ -1089,7 +1144,7 @@ for step in range(501):
     losses.append(loss.item())
 
 
-def show(step=500):
+def show(step=250):
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 2.9))
     left.imshow(pictures[step], origin="lower", extent=(-3.4, 3.4, -3.4, 3.4), cmap="coolwarm", vmin=0, vmax=1)
     for half, color in ((slice(0, 90), "navy"), (slice(90, 180), "darkred")):
@@ -1104,7 +1159,7 @@ def show(step=500):
     plt.show()
 
 
-ipywidgets.interact(show, step=ipywidgets.SelectionSlider(options=list(pictures), value=500));
+ipywidgets.interact(show, step=ipywidgets.SelectionSlider(options=list(pictures), value=250));
 
 # %% [markdown]
 # ## Systems: what do the notes cost?
@@ -1147,17 +1202,21 @@ for depth in (5, 20, 80):
     print(f"{depth:3} layers   with notes {held(depth):>9}   without {held(depth, notes=False):>9}   after the way back {held(depth, back=True):>9}")
 
 # %% [markdown]
-# So the way back costs about as much again as the way there, however many weights there are. The memory is what hurts: with notes it grows with depth, because every layer's result is kept. When you hear that somebody ran out of memory while *training* a network that *answers* without any trouble, you know why.
+# So the way back costs about as much again as the way there, however many weights there are. The memory is what hurts: with notes it grows with depth, because
+# every layer's result is kept. When you hear that somebody ran out of memory while *training* a network that *answers* without any trouble, you know why.
 #
 # ## Reflect
 #
 # No grades here; take a minute for each.
 #
-# 1. A network of 80 layers: how could you do with much less memory, if you were willing to compute some things twice? (It is called *checkpointing*, and the largest models are trained with it.)
+# 1. A network of 80 layers: how could you do with much less memory, if you were willing to compute some things twice? (It is called *checkpointing*, and the
+# largest models are trained with it.)
 # 2. tanh's slope is $1 - y^2$, at most 1, and nearly 0 where the unit is sure of itself. What remains of a gradient that passes thirty such layers? And with relu?
-# 3. `loss.backward()` adds to what is in `.grad`. Somebody forgets `zero_grad()`. What does the optimizer see in the second step, and in the tenth? When could one *want* that?
+# 3. `loss.backward()` adds to what is in `.grad`. Somebody forgets `zero_grad()`. What does the optimizer see in the second step, and in the tenth? When could
+# one *want* that?
 #
-# **Behind the next door.** Complete this module, and the notebook **XOR (1969)** opens: the problem that stopped neural networks for more than a decade, and that your backward pass solves in a second. After that: look at the loop above that trained the spirals. No batches, no validation, nothing saved, and if
+# **Behind the next door.** Complete this module, and the notebook **XOR (1969)** opens: the problem that stopped neural networks for more than a decade, and that
+# your backward pass solves in a second. After that: look at the loop above that trained the spirals. No batches, no validation, nothing saved, and if
 # it had gone wrong at step 400, you would have had to start again. That is module 08.
 
 # %%
