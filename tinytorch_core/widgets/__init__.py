@@ -1,6 +1,6 @@
-"""What a notebook shows of the course: `CompleteModule()` and the result of `%check`.
+"""What a notebook shows of the course: `CompleteModule()`, the result of `%check`, and learning curves.
 
-The views lie in labextension/src/widgets; without a browser each widget is its text. In a headless run nobody looks,
+The views of the first two lie in labextension/src/widgets; without a browser each widget is its text. In a headless run nobody looks,
 so ipywidgets, whose import takes longer than the rest of such a run, stays out.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 HEADLESS = "TINYTORCH_HEADLESS"
 
-__all__ = ["CheckResult", "CompleteModule"]
+__all__ = ["CheckResult", "CompleteModule", "LearningCurves"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +21,6 @@ def __getattr__(name: str) -> Any:
         from tinytorch_core.widgets import plain
 
         return getattr(plain, name)
-    from tinytorch_core.widgets import live
+    from tinytorch_core.widgets import curves, live
 
-    return getattr(live, name)
+    return getattr(curves if name == "LearningCurves" else live, name)
