@@ -824,7 +824,7 @@ for panel, (title, start, losses) in zip(
     panel.plot(undisturbed["train_loss"], color="silver", linewidth=5, label="undisturbed")
     panel.plot(range(start, EPOCHS), losses, color="black", linewidth=1.2, label="resumed")
     panel.axvline(FAILS_AT - 0.5, color="crimson", linestyle="--", linewidth=1)
-    panel.set(xlabel="epoch", ylim=(0.2, 1.0))
+    panel.set(xlabel="epoch", ylim=(0.1, 1.0))
     panel.set_title(title, fontsize=9)
 panels[0].set_ylabel("training loss")
 panels[1].legend(fontsize=8)
@@ -892,7 +892,7 @@ plt.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=3, 
 plt.show()
 
 # %% [markdown]
-# The optimizer's part is the same whatever the batch, because it walks over the weights, not over the samples. With one sample a batch it is most of the work.
+# The optimizer takes the same time whatever the batch, because it walks over the weights, and not over the samples. So do forward and backward, as long as a batch is small: 784 × 128 weights have to be fetched from memory for one sample as for eight.
 #
 # ## Reflect
 #

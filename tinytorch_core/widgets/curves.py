@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import ipywidgets
 from IPython.core.getipython import get_ipython
@@ -21,7 +22,8 @@ from tinytorch_core.widgets.plain import progress_text
 INTERVAL = 0.1
 """Seconds between two drawings. The last one of a cell is drawn in any case."""
 
-WIDTH, HEIGHT, MARGIN = 460, 150, 30
+WIDTH, HEIGHT = 520, 160
+LEFT, RIGHT, TOP, BOTTOM = 30, 440, 6, 140
 COLORS = {"train_loss": "#1f77b4", "val_loss": "#ff7f0e"}
 NAMES = {"train_loss": "training", "val_loss": "validation"}
 
@@ -53,14 +55,15 @@ class LearningCurves(ipywidgets.VBox):  # type: ignore[misc]
 
     def _appear(self) -> None:
         display(self)
-        shell = get_ipython()  # type: ignore[no-untyped-call]
+        shell: Any = get_ipython()
         if shell is not None:
             shell.events.register("post_execute", self._settle)
 
     def _settle(self) -> None:
         """The cell is over, perhaps by an interrupt: draw what was left out, and listen no more."""
         self.draw()
-        get_ipython().events.unregister("post_execute", self._settle)  # type: ignore[no-untyped-call]
+        shell: Any = get_ipython()
+        shell.events.unregister("post_execute", self._settle)
 
     def __repr__(self) -> str:
         return progress_text(self.history, self.done, self.epochs)
@@ -68,27 +71,30 @@ class LearningCurves(ipywidgets.VBox):  # type: ignore[misc]
 
 def svg(history: Mapping[str, Sequence[float]]) -> str:
     """The losses over the epochs, from 0 up to the highest; the lowest validation loss is marked."""
-    curves = {name: [v for v in history.get(name, ()) if math.isfinite(v)] for name in COLORS}
-    longest = max(map(len, curves.values()))
-    if longest < 2:
+    curves = {name: [v for v in history.get(name, ()) if math.isfinite(v)] for name in NAMES}
+    curves = {name: values for name, values in curves.items() if len(values) > 1}
+    if not curves:
         return ""
-    top = max(max(values) for values in curves.values() if values) or 1.0
+    longest, top = max(map(len, curves.values())), max(map(max, curves.values())) or 1.0
 
-    def place(index: int, value: float) -> tuple[float, float]:
-        across, up = index / (longest - 1), value / top
-        return MARGIN + across * (WIDTH - 2 * MARGIN), HEIGHT - 20 - up * (HEIGHT - 40)
+    def place(epoch: int, loss: float) -> tuple[float, float]:
+        return LEFT + epoch / (longest - 1) * (RIGHT - LEFT), BOTTOM - loss / top * (BOTTOM - TOP)
 
-    parts = [_text(4, 24, f"{top:.2g}"), _text(4, HEIGHT - 16, "0"), _text(WIDTH - MARGIN - 40, HEIGHT - 4, f"epoch {longest}")]
-    for row, (name, values) in enumerate((n, v) for n, v in curves.items() if v):
-        line = " ".join("{:.1f},{:.1f}".format(*place(i, v)) for i, v in enumerate(values))
+    parts = [
+        f'<path d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}" fill="none" stroke="currentColor" stroke-opacity="0.3"/>',
+        _text(0, TOP + 8, f"{top:.2g}"),
+        _text(0, BOTTOM, "0"),
+        _text(RIGHT - 60, HEIGHT - 2, f"epoch {longest}"),
+    ]
+    for name, values in curves.items():
+        line = " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in enumerate(values))
         parts.append(f'<polyline points="{line}" fill="none" stroke="{COLORS[name]}" stroke-width="1.5"/>')
-        parts.append(_text(WIDTH - MARGIN - 60, 14 + 14 * row, NAMES[name], COLORS[name]))
-    if curves["val_loss"]:
-        best = min(range(len(curves["val_loss"])), key=curves["val_loss"].__getitem__)
-        x, y = place(best, curves["val_loss"][best])
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{COLORS["val_loss"]}"/>')
+        parts.append(_text(RIGHT + 8, place(0, values[-1])[1] + 4, NAMES[name], COLORS[name]))
+    if "val_loss" in curves:
+        x, y = place(*min(enumerate(curves["val_loss"]), key=lambda point: point[1]))
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{COLORS["val_loss"]}"/>')
     return f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="losses">{"".join(parts)}</svg>'
 
 
 def _text(x: float, y: float, words: str, color: str = "currentColor") -> str:
-    return f'<text x="{x}" y="{y}" font-size="11" fill="{color}">{words}</text>'
+    return f'<text x="{x}" y="{y:.1f}" font-size="11" fill="{color}">{words}</text>'
