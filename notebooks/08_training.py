@@ -98,7 +98,6 @@ import contextlib
 import json
 import math
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -638,7 +637,8 @@ def load_random_states(model, states):
 #
 # **By hand.** `save_checkpoint(trainer, "tuesday")`: `checkpoint_path` (given) says `tuesday.npz`. The arrays go to `tuesday.npz.unfinished`, which then becomes `tuesday.npz`.
 #
-# `path.with_name(path.name + ".unfinished")` is the neighbour. Open it yourself, `with open(neighbour, "wb") as file:`, because with a mere name `np.savez` adds another `.npz`.
+# `path.with_name(path.name + ".unfinished")` is the neighbour. Open it yourself, `with open(neighbour, "wb") as file:`, because with a mere name `np.savez` adds another `.npz`. (What is written may still wait in the
+# computer's own memory for a while. Who fears power failures even then calls `os.fsync(file.fileno())` before the file is closed.)
 
 # %% tags=["given:checkpoint-path"]
 #| export
@@ -720,12 +720,12 @@ def split_parts(state):
 def read_checkpoint(path):
     """The arrays in the .npz file checkpoint_path(path), by name. FileNotFoundError if it is not there, ValueError if it is something else."""
     path = checkpoint_path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:  # a pickle could run anything
             return {name: arrays[name] for name in arrays.files}
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no checkpoint {path}") from None
-    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever it is that a foreign file makes the reader stumble over
         raise ValueError(f"{path} is no checkpoint, or it is damaged: {error}") from error
 
 # %% tags=["exercise:load-checkpoint"]
@@ -892,14 +892,14 @@ plt.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=3, 
 plt.show()
 
 # %% [markdown]
-# The optimizer takes the same time whatever the batch, because it walks over the weights, and not over the samples. So do forward and backward, as long as a batch is small: 784 × 128 weights have to be fetched from memory for one sample as for eight.
+# The optimizer takes the same time whatever the batch, because it walks over the weights, and not over the samples. Forward and backward grow with the batch, but not at its lower end: 784 × 128 weights have to be fetched from memory for one sample just as for eight.
 #
 # ## Reflect
 #
 # No grades here; take a minute for each.
 #
 # 1. You tried fifty networks, and took the one with the best validation loss. Is that loss an honest forecast for data that nobody has seen? Which third set of data do you need, and how often may you look at it?
-# 2. In the film, validation *accuracy* hardly suffers while validation *loss* more than doubles. How can that be? (Think of how sure the network is where it is wrong.)
+# 2. In the long run the validation *accuracy* lost five points, while the validation *loss* became three times as large. How can that be? (Think of how sure the network is where it is wrong.)
 # 3. The batches here came in the same order in every epoch. If they were shuffled, what else would have to go into a checkpoint, so that the third training could not be told from the first?
 # 4. A checkpoint of a language model with 7 billion weights, trained with Adam in float32: how large is it? How long does your disk write at it, and what does that say about how often one should save?
 #

@@ -54,7 +54,7 @@ class LearningCurves(ipywidgets.VBox):  # type: ignore[misc]
         self.drawn_at = time.monotonic()
 
     def _appear(self) -> None:
-        display(self)
+        display(self)  # type: ignore[no-untyped-call]
         shell: Any = get_ipython()
         if shell is not None:
             shell.events.register("post_execute", self._settle)
