@@ -3,13 +3,16 @@
 #
 # **You can take one step. Learning takes thousands, watched, saved, and stopped in time.**
 #
-# The first cell below is what seven modules were for: a network, a loss, an optimizer, and gradients that come by themselves. The whole of learning is five lines in a loop, and after a second of it the network is nearly always
-# right. Then the last line asks it about points that it has not learned from. And there it was better half a second earlier.
+# The cell below is what seven modules were for: a network, a loss, an optimizer, and gradients that come by themselves. The whole of learning is five lines in
+# a loop, and in the end the network is right nearly always. But it also says how it does on points that it has not learned from, and there it was better
+# before a tenth of the time was over.
 #
-# Nobody could have noticed, because nobody looked. That is the first thing a loop of five lines lacks. There are more: the learning rate never falls. Nothing is written down. If the power fails in the last minute of a
-# night, the night is lost. And while you measure, dropout must be off, and must be on again when you go on; sooner or later everybody forgets that line, and no error comes.
+# Nobody could have noticed, because nobody looked. That is the first thing a loop of five lines lacks. There are more: the learning rate never falls. Nothing
+# is written down. If the power fails in the last minute of a night, the night is lost. And while you measure, dropout must be off, and must be on again when
+# you go on; sooner or later everybody forgets that line, and no error comes.
 #
-# So people write the loop once, with care, and then never again. The object is called a **Trainer**, and it is the last piece of machinery before the networks get interesting.
+# So people write the loop once, with care, and then never again. The object is called a **Trainer**, and it is the last piece of machinery before the networks
+# get interesting.
 #
 # ```text
 #      fit ── for each epoch
@@ -50,6 +53,7 @@
 # %%
 import numpy as np
 from tinytorch.activations import ReLU
+from tinytorch.autograd import no_grad
 from tinytorch.layers import Linear, Sequential
 from tinytorch.losses import CrossEntropyLoss
 from tinytorch.optimizers import Adam
@@ -78,7 +82,8 @@ optimizer, loss_fn = Adam(model.parameters(), lr=0.01), CrossEntropyLoss()
 
 
 def right(points, labels):
-    return (model(points).data.argmax(axis=-1) == labels.data).mean()
+    with no_grad():
+        return (model(points).data.argmax(axis=-1) == labels.data).mean()
 
 
 for epoch in range(1, 201):
@@ -109,19 +114,24 @@ from tinytorch.optimizers import clip_grad_norm
 # %% [markdown]
 # ## 1 · Accuracy
 #
-# A loss is what an optimizer can descend. What people want to know is simpler: *how many answers are right?* Such a number beside the loss is called a **metric**. It needs no gradient, and may be as jumpy as it likes.
+# A loss is what an optimizer can descend. What people want to know is simpler: *how many answers are right?* Such a number beside the loss is called a
+# **metric**. It needs no gradient, and may be as jumpy as it likes.
 #
 # Accuracy is the share of right answers. An answer is the class with the largest logit:
 #
 # $$\text{accuracy} = \frac{1}{N}\sum_{i} \left[\,\arg\max_c z_{ic} = t_i\,\right]$$
 #
-# One case is special. A network for yes and no (`BCEWithLogitsLoss`) has **one column**, and its largest entry is always entry 0. There the answer is 1 if the logit is above 0, else 0. (Why 0? σ(0) = ½.)
+# One case is special. A network for yes and no (`BCEWithLogitsLoss`) has **one column**, and its largest entry is always entry 0. There the answer is 1 if the
+# logit is above 0, else 0. (Why 0? σ(0) = ½.)
 #
-# **By hand.** Logits `[[1, 3, 2], [4, 0, 1]]`, targets `[1, 2]`: the largest are in columns 1 and 0; one of two is right, 0.5. One column, `[[2.5], [-1], [0.3]]`, targets `[[1], [1], [1]]`: the answers are 1, 0, 1; two thirds.
+# **By hand.** Logits `[[1, 3, 2], [4, 0, 1]]`, targets `[1, 2]`: the largest are in columns 1 and 0; one of two is right, 0.5. One column, `[[2.5], [-1],
+# [0.3]]`, targets `[[1], [1], [1]]`: the answers are 1, 0, 1; two thirds.
 #
-# **The trap** is again broadcasting. Answers of shape (3,) compared with targets of shape (3, 1) give a table of 9 comparisons, and its mean looks like an accuracy. So bring them to one shape first, and refuse everything else.
+# **The trap** is again broadcasting. Answers of shape (3,) compared with targets of shape (3, 1) give a table of 9 comparisons, and its mean looks like an
+# accuracy. So bring them to one shape first, and refuse everything else.
 #
-# `outputs.data.argmax(axis=-1)` takes the last axis away, (…, C) → (…). For one column `outputs.data[..., 0]` does the same, and where the targets also have that column (their shape is `outputs.shape`), it has to go, too.
+# `outputs.data.argmax(axis=-1)` takes the last axis away, (…, C) → (…). For one column `outputs.data[..., 0]` does the same, and where the targets also have
+# that column (their shape is `outputs.shape`), it has to go, too.
 
 # %% tags=["exercise:accuracy"]
 #| export
@@ -159,7 +169,8 @@ def accuracy(outputs, targets):
 # trainer.save_checkpoint("tuesday")
 # ```
 #
-# The batches are anything that one can walk over *again and again* and that gives pairs (inputs, targets). A list of pairs will do for now; module 10 builds something better.
+# The batches are anything that one can walk over *again and again* and that gives pairs (inputs, targets). A list of pairs will do for now; module 10 builds
+# something better.
 
 # %% tags=["given:trainer-class"]
 #| export
@@ -209,9 +220,11 @@ class Trainer:
 # 4. if `grad_clip_norm` is not None, `clip_grad_norm` shortens the gradients of `trainer.optimizer.parameters`, all together (module 06);
 # 5. the optimizer steps.
 #
-# What comes back is the loss **as it was before the step**, a plain number: `.item()`. Kept as a tensor, it would hold on to its whole history, with every array in it.
+# What comes back is the loss **as it was before the step**, a plain number: `.item()`. Kept as a tensor, it would hold on to its whole history, with every
+# array in it.
 #
-# **By hand.** One weight w = 1 without bias, input 2, target 0, squared error, SGD with η = 0.1. The output is 2, the loss 4, the slope 2 · 2 · 2 = 8. The new w is 1 − 0.8 = 0.2; returned is 4.0. With `grad_clip_norm=1` the slope is shortened to 1, and the new w is 0.9; returned is still 4.0.
+# **By hand.** One weight w = 1 without bias, input 2, target 0, squared error, SGD with η = 0.1. The output is 2, the loss 4, the slope 2 · 2 · 2 = 8. The new
+# w is 1 − 0.8 = 0.2; returned is 4.0. With `grad_clip_norm=1` the slope is shortened to 1, and the new w is 0.9; returned is still 4.0.
 
 # %% tags=["exercise:train-step"]
 #| export
@@ -236,17 +249,21 @@ def train_step(trainer, inputs, targets):
 # %% [markdown]
 # ## 3 · One epoch
 #
-# Every batch once, with the model in training mode, since somebody may have said `eval()` before. When all batches are done the scheduler (if there is one) steps, **once**. Stepped in each batch, a schedule for 100 epochs would be over in the first.
+# Every batch once, with the model in training mode, since somebody may have said `eval()` before. When all batches are done the scheduler (if there is one)
+# steps, **once**. Stepped in each batch, a schedule for 100 epochs would be over in the first.
 #
-# How large was the loss? Each step says the mean over its batch. The epoch's loss is the mean over all **samples**, and that is not the mean of the means, because the last batch is often smaller:
+# How large was the loss? Each step says the mean over its batch. The epoch's loss is the mean over all **samples**, and that is not the mean of the means,
+# because the last batch is often smaller:
 #
 # $$\text{loss} = \frac{\sum_b n_b\,\ell_b}{\sum_b n_b} \qquad n_b = \text{samples in batch } b$$
 #
-# **By hand.** Ten samples in batches of 4, 4 and 2, with losses 1, 1 and 4: (4·1 + 4·1 + 2·4) / 10 = 1.6. The mean of the means would say 2: the two samples of the last batch would count twice.
+# **By hand.** Ten samples in batches of 4, 4 and 2, with losses 1, 1 and 4: (4·1 + 4·1 + 2·4) / 10 = 1.6. The mean of the means would say 2: the two samples of
+# the last batch would count twice.
 #
 # The number of samples in a batch is `len(inputs)`. `trainer.train_step(inputs, targets)` is your function from above.
 #
-# And if there was no batch at all? Dividing 0 by 0 explains nothing to anybody. The usual reason is a *generator*: it can be walked over once, and in the second epoch nothing is left. So that is worth a ValueError that says so.
+# And if there was no batch at all? Dividing 0 by 0 explains nothing to anybody. The usual reason is a *generator*: it can be walked over once, and in the
+# second epoch nothing is left. So that is worth a ValueError that says so.
 
 # %% tags=["exercise:train-epoch"]
 #| export
@@ -287,12 +304,13 @@ trainer = Trainer(model, Adam(model.parameters(), lr=0.01), CrossEntropyLoss(), 
 # %% [markdown]
 # ## 4 · Looking without touching
 #
-# To validate is to measure the model on data it does not learn from. Nothing about the model may be different afterwards, or the measuring becomes a part of the training:
+# To validate is to measure the model on data it does not learn from. Nothing about the model may be different afterwards, or the measuring becomes a part of
+# the training:
 #
 # - **No gradients:** inside `with no_grad():` (module 07) nothing is recorded, which saves time and most of the memory.
 # - **Evaluation mode:** `model.eval()`, or dropout would switch off half of what you want to measure.
-# - **And back again.** Each module in the model has a flag `training`; afterwards each must have the value it had before. Not simply `model.train()`: perhaps the model was evaluating already, or somebody froze a part of it with
-#   `model.encoder.eval()`. And it must happen even if an error comes in between.
+# - **And back again.** Each module in the model has a flag `training`; afterwards each must have the value it had before. Not simply `model.train()`: perhaps
+#   the model was evaluating already, or somebody froze a part of it with `model.encoder.eval()`. And it must happen even if an error comes in between.
 #
 # You know the form for "and back again, whatever happens" from `no_grad`: a context manager, with `try`, `yield` and `finally`.
 #
@@ -304,9 +322,11 @@ trainer = Trainer(model, Adam(model.parameters(), lr=0.01), CrossEntropyLoss(), 
 #
 # **By hand.** Flags before: model True, dropout False. Inside: False, False. Afterwards: True, False.
 #
-# `validate` then is like an epoch without steps: for each batch the loss, and each metric, all weighted with the number of samples. With batches of 4 and 1 and accuracies 0.5 and 1: (4 · 0.5 + 1 · 1) / 5 = 0.6.
+# `validate` then is like an epoch without steps: for each batch the loss, and each metric, all weighted with the number of samples. With batches of 4 and 1 and
+# accuracies 0.5 and 1: (4 · 0.5 + 1 · 1) / 5 = 0.6.
 #
-# `model.named_modules()` gives pairs of names and modules, the model itself included. `float(…)` makes a number of a tensor with one element, and leaves a number a number. So the loss can be treated as one more metric: `{"loss": trainer.loss_fn} | trainer.metrics` is a dictionary with both.
+# `model.named_modules()` gives pairs of names and modules, the model itself included. `float(…)` makes a number of a tensor with one element, and leaves a
+# number a number. So the loss can be treated as one more metric: `{"loss": trainer.loss_fn} | trainer.metrics` is a dictionary with both.
 
 # %% tags=["exercise:validate"]
 #| export
@@ -357,7 +377,9 @@ trainer.validate(train_batches), trainer.validate(validation_batches)
 # %% [markdown]
 # ## 5 · When to stop
 #
-# Early in training, what helps on the training data helps everywhere: there *are* three arms. Later only the mistakes are left to learn, the labels given by somebody half asleep, and each of them can be learned only by heart. The training loss goes on falling, and the validation loss turns round and rises. That is **overfitting**.
+# Early in training, what helps on the training data helps everywhere: there *are* three arms. Later only the mistakes are left to learn, the labels given by
+# somebody half asleep, and each of them can be learned only by heart. The training loss goes on falling, and the validation loss turns round and rises. That is
+# **overfitting**.
 #
 # ```text
 #      loss │╲
@@ -371,7 +393,8 @@ trainer.validate(train_batches), trainer.validate(validation_batches)
 #                        ◀──────▶  patience
 # ```
 #
-# So keep the weights of the best epoch so far, and stop when it has not been beaten for `patience` epochs in a row. Not at the first rise: the curve is rough, and often goes down once more. (Morgan and Bourlard, 1990; Prechelt, 1998.)
+# So keep the weights of the best epoch so far, and stop when it has not been beaten for `patience` epochs in a row. Not at the first rise: the curve is rough,
+# and often goes down once more. (Morgan and Bourlard, 1990; Prechelt, 1998.)
 #
 # `update(loss)` is called after each epoch with its validation loss:
 #
@@ -387,7 +410,8 @@ trainer.validate(train_batches), trainer.validate(validation_batches)
 # | `waited` | 0 | 0 | 1 | 0 | 1 | 2 |
 # | answer | False | False | False | False | False | **True** |
 #
-# and `restore()` brings the weights of epoch 4 back. `model.state_dict()` and `load_state_dict` from module 04 are all it takes: they include the buffers, and they *copy*, which is just what is needed here. Any number is lower than `math.inf`, infinity; and no comparison with nan is ever true.
+# and `restore()` brings the weights of epoch 4 back. `model.state_dict()` and `load_state_dict` from module 04 are all it takes: they include the buffers, and
+# they *copy*, which is just what is needed here. Any number is lower than `math.inf`, infinity; and no comparison with nan is ever true.
 
 # %% tags=["exercise:early-stopping"]
 #| export
@@ -433,12 +457,14 @@ class EarlyStopping:
 # 2. `trainer.train_epoch(train_batches)`;
 # 3. if there are validation batches, `trainer.validate(validation_batches)`, whose names get `val_` in front: `"loss"` becomes `"val_loss"`;
 # 4. append each number to its list in `trainer.history`;
-# 5. if somebody wants to be told (`on_epoch`), call it with the history. That is how a progress bar, a plot or a checkpoint hangs on to the training, without a line about any of them in here;
+# 5. if somebody wants to be told (`on_epoch`), call it with the history. That is how a progress bar, a plot or a checkpoint hangs on to the training, without a
+#    line about any of them in here;
 # 6. with `patience`, ask the EarlyStopping whether it is time.
 #
 # At the end, if there is a `patience`, the model gets its best weights back, whether it was stopped or ran out of epochs.
 #
-# **By hand.** Two epochs of a schedule that halves the rate 0.1: `{"train_loss": [0.9, 0.5], "val_loss": [0.8, 0.6], "lr": [0.1, 0.05]}`. Another `fit(…, epochs=1)` goes on where this one ended, and each list has three entries: `epochs` counts epochs **to add**.
+# **By hand.** Two epochs of a schedule that halves the rate 0.1: `{"train_loss": [0.9, 0.5], "val_loss": [0.8, 0.6], "lr": [0.1, 0.05]}`. Another `fit(…,
+# epochs=1)` goes on where this one ended, and each list has three entries: `epochs` counts epochs **to add**.
 #
 # Early stopping needs something to watch: patience without validation batches is a ValueError, before anything has moved.
 
@@ -478,7 +504,8 @@ def fit(trainer, train_batches, validation_batches=None, epochs=10, patience=Non
 # %% [markdown]
 # ## See it: learning by heart
 #
-# Your Trainer, on the spirals, much too long. The bar and the curves below it grow *while* it trains: `LearningCurves` is an ordinary function of the history that the course brings along, hung on to `on_epoch`. Look at the validation loss, and at where its lowest point is.
+# Your Trainer, on the spirals, much too long. The bar and the curves below it grow *while* it trains: `LearningCurves` is an ordinary function of the history
+# that the course brings along, hung on to `on_epoch`. Look at the validation loss, and at where its lowest point is.
 
 # %%
 from tinytorch_core.widgets import LearningCurves
@@ -498,7 +525,8 @@ history = trainer.fit(train_batches, validation_batches, epochs=200, on_epoch=wa
 {name: round(values[-1], 3) for name, values in history.items()}
 
 # %% [markdown]
-# Every fourth epoch the weights were put aside, so now there is a film. Pull the slider: the areas are what the network thinks of every point of the square, the dots are the points it learned from. At about epoch 20 there are three arms. And then? Watch the lonely dots of a wrong colour. (At the right: fresh
+# Every fourth epoch the weights were put aside, so now there is a film. Pull the slider: the areas are what the network thinks of every point of the square,
+# the dots are the points it learned from. At about epoch 20 there are three arms. And then? Watch the lonely dots of a wrong colour. (At the right: fresh
 # points, from which nothing was learned.)
 
 # %%
@@ -551,22 +579,25 @@ print("with the best weights restored            {loss:.3f}, accuracy {accuracy:
 # %% [markdown]
 # ## 7 · Chance has a state, too
 #
-# Next: saving, so that training can go on tomorrow *as if nothing had happened*. Not roughly: with the same numbers, bit for bit. Otherwise you can never tell a fault in your program from bad luck.
+# Next: saving, so that training can go on tomorrow *as if nothing had happened*. Not roughly: with the same numbers, bit for bit. Otherwise you can never tell
+# a fault in your program from bad luck.
 #
-# What decides how training goes on? The weights and buffers, the optimizer's averages, the place in the schedule. And something one easily forgets: **chance**. Dropout draws random numbers from a generator. That generator is at some
-# place in its sequence, and it has to go on from there.
+# What decides how training goes on? The weights and buffers, the optimizer's averages, the place in the schedule. And something one easily forgets: **chance**.
+# Dropout draws random numbers from a generator. That generator is at some place in its sequence, and it has to go on from there.
 #
-# A NumPy generator shows that place: `rng.bit_generator.state` is a dictionary of numbers (some very large), and assigning such a dictionary puts the generator there. As *text* it can go into any file:
+# A NumPy generator shows that place: `rng.bit_generator.state` is a dictionary of numbers (some very large), and assigning such a dictionary puts the generator
+# there. As *text* it can go into any file:
 #
 # ```python
 # text = json.dumps(rng.bit_generator.state, default=np.ndarray.tolist)     # a kind of generator whose state holds arrays? tolist makes lists of them
 # rng.bit_generator.state = json.loads(text)                                # … and back
 # ```
 #
-# Where are the generators? Attributes of modules, such as `rng` of Dropout. So it is the walk of module 04 once more: over `model.named_modules()`, and in each over `vars(module).items()`; what is an `np.random.Generator` counts, and its name is
-# `join_names(path, name)`, such as `"2.rng"`.
+# Where are the generators? Attributes of modules, such as `rng` of Dropout. So it is the walk of module 04 once more: over `model.named_modules()`, and in each
+# over `vars(module).items()`; what is an `np.random.Generator` counts, and its name is `join_names(path, name)`, such as `"2.rng"`.
 #
-# **By hand.** `Sequential(Linear(2, 8), ReLU(), Dropout(0.5))` has one generator, at `"2.rng"`. Draw three numbers, note the state, draw two more. Set the state back, and the same two come again.
+# **By hand.** `Sequential(Linear(2, 8), ReLU(), Dropout(0.5))` has one generator, at `"2.rng"`. Draw three numbers, note the state, draw two more. Set the
+# state back, and the same two come again.
 #
 # And as always in loading: if the names are not the same, then this is another model, and nothing may have changed when the ValueError comes.
 
@@ -627,18 +658,22 @@ def load_random_states(model, states):
 #
 # `np.asarray(value)` makes arrays of numbers, lists and texts, and hands arrays through.
 #
-# **Into a file.** `np.savez(file, **arrays)` writes a dictionary of arrays as an .npz: a zip archive with one file for each array, readable anywhere, by any version. (Python's own `pickle` would be shorter to write. But a pickle is a *program*, and loading one from a stranger
-# runs what the stranger wrote. Many models on the internet were pickles, and some of them bit.)
+# **Into a file.** `np.savez(file, **arrays)` writes a dictionary of arrays as an .npz: a zip archive with one file for each array, readable anywhere, by any
+# version. (Python's own `pickle` would be shorter to write. But a pickle is a *program*, and loading one from a stranger runs what the stranger wrote. Many
+# models on the internet were pickles, and some of them bit.)
 #
-# **All or nothing.** Writing takes a while. If the machine stops halfway, then the new checkpoint is half a file, and the old one, under the same name, is gone. So never write into the file that you may need:
+# **All or nothing.** Writing takes a while. If the machine stops halfway, then the new checkpoint is half a file, and the old one, under the same name, is
+# gone. So never write into the file that you may need:
 #
 # 1. write the whole file under a neighbouring name;
 # 2. `os.replace(neighbour, path)`: renaming is one single act of the file system. At every moment there is the old file or the new one, and both are whole.
 #
-# **By hand.** `save_checkpoint(trainer, "tuesday")`: `checkpoint_path` (given) says `tuesday.npz`. The arrays go to `tuesday.npz.unfinished`, which then becomes `tuesday.npz`.
+# **By hand.** `save_checkpoint(trainer, "tuesday")`: `checkpoint_path` (given) says `tuesday.npz`. The arrays go to `tuesday.npz.unfinished`, which then
+# becomes `tuesday.npz`.
 #
-# `path.with_name(path.name + ".unfinished")` is the neighbour. Open it yourself, `with open(neighbour, "wb") as file:`, because with a mere name `np.savez` adds another `.npz`. (What is written may still wait in the
-# computer's own memory for a while. Who fears power failures even then calls `os.fsync(file.fileno())` before the file is closed.)
+# `path.with_name(path.name + ".unfinished")` is the neighbour. Open it yourself, `with open(neighbour, "wb") as file:`, because with a mere name `np.savez`
+# adds another `.npz`. (What is written may still wait in the computer's own memory for a while. Who fears power failures even then calls
+# `os.fsync(file.fileno())` before the file is closed.)
 
 # %% tags=["given:checkpoint-path"]
 #| export
@@ -686,12 +721,15 @@ def save_checkpoint(trainer, path):
 # %% [markdown]
 # ## 9 · Going on
 #
-# Tomorrow a *new* program builds the same model, the same optimizer and schedule, a Trainer around them, and then: `trainer.load_checkpoint("tuesday")`. Reading the file is given: `read_checkpoint` sorts its arrays into the five parts, and says clearly when there is no such file, or when it is something else.
+# Tomorrow a *new* program builds the same model, the same optimizer and schedule, a Trainer around them, and then: `trainer.load_checkpoint("tuesday")`.
+# Reading the file is given: `read_checkpoint` sorts its arrays into the five parts, and says clearly when there is no such file, or when it is something else.
 #
-# Two functions to write. `load_training_state` hands each part to the one who gave it out. Two of them need a thought: the history comes back as arrays, and has to be lists again (`.tolist()`); and the scheduler's part is empty exactly if the saved trainer had no scheduler. If only one of the two
-# has one, that is a ValueError.
+# Two functions to write. `load_training_state` hands each part to the one who gave it out. Two of them need a thought: the history comes back as arrays, and
+# has to be lists again (`.tolist()`); and the scheduler's part is empty exactly if the saved trainer had no scheduler. If only one of the two has one, that is
+# a ValueError.
 #
-# `load_checkpoint` must be **all or nothing**, too. Model, optimizer, scheduler: each looks before it changes anything, and raises ValueError if the state is not its own. But what if the optimizer is the one to refuse? By then the model has been changed already. What you need is a way back:
+# `load_checkpoint` must be **all or nothing**, too. Model, optimizer, scheduler: each looks before it changes anything, and raises ValueError if the state is
+# not its own. But what if the optimizer is the one to refuse? By then the model has been changed already. What you need is a way back:
 #
 # 1. note the present state: `before = …`. You have a function that collects it;
 # 2. try to load the new one;
@@ -699,7 +737,8 @@ def save_checkpoint(trainer, path):
 #
 # `split_parts(state)`, given, turns the flat dictionary into one dictionary for each part.
 #
-# **By hand.** A checkpoint of SGD, loaded into a trainer with Adam. The model takes its weights. The optimizer finds no `0.first`: ValueError. Back to `before`: the model has its own weights again, and the caller sees the ValueError.
+# **By hand.** A checkpoint of SGD, loaded into a trainer with Adam. The model takes its weights. The optimizer finds no `0.first`: ValueError. Back to
+# `before`: the model has its own weights again, and the caller sees the ValueError.
 
 # %% tags=["given:read-checkpoint"]
 #| export
@@ -768,8 +807,9 @@ def load_checkpoint(trainer, path):
 # %% [markdown]
 # ## The power fails
 #
-# The test of all this. One training runs through undisturbed. A second one, equal to it, saves after every epoch; in epoch 23 the power fails (here an exception, out of nowhere). A third one begins **from nothing**: a new model with other random weights, a new optimizer, a new schedule. It loads the last checkpoint
-# and goes on. There is dropout, Adam and a cosine schedule in it, so that a lot could go wrong.
+# The test of all this. One training runs through undisturbed. A second one, equal to it, saves after every epoch; in epoch 23 the power fails (here an
+# exception, out of nowhere). A third one begins **from nothing**: a new model with other random weights, a new optimizer, a new schedule. It loads the last
+# checkpoint and goes on. There is dropout, Adam and a cosine schedule in it, so that a lot could go wrong.
 #
 # And a fourth does what people did before they knew better: it saves the weights, and nothing else.
 
@@ -892,19 +932,25 @@ plt.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=3, 
 plt.show()
 
 # %% [markdown]
-# The optimizer takes the same time whatever the batch, because it walks over the weights, and not over the samples. Forward and backward grow with the batch, but not at its lower end: 784 × 128 weights have to be fetched from memory for one sample just as for eight.
+# The optimizer takes the same time whatever the batch, because it walks over the weights, and not over the samples. Forward and backward grow with the batch,
+# but not at its lower end: 784 × 128 weights have to be fetched from memory for one sample just as for eight.
 #
 # ## Reflect
 #
 # No grades here; take a minute for each.
 #
-# 1. You tried fifty networks, and took the one with the best validation loss. Is that loss an honest forecast for data that nobody has seen? Which third set of data do you need, and how often may you look at it?
-# 2. In the long run the validation *accuracy* lost five points, while the validation *loss* became three times as large. How can that be? (Think of how sure the network is where it is wrong.)
-# 3. The batches here came in the same order in every epoch. If they were shuffled, what else would have to go into a checkpoint, so that the third training could not be told from the first?
-# 4. A checkpoint of a language model with 7 billion weights, trained with Adam in float32: how large is it? How long does your disk write at it, and what does that say about how often one should save?
+# 1. You tried fifty networks, and took the one with the best validation loss. Is that loss an honest forecast for data that nobody has seen? Which third set of
+#    data do you need, and how often may you look at it?
+# 2. In the long run the validation *accuracy* lost five points, while the validation *loss* became three times as large. How can that be? (Think of how sure
+#    the network is where it is wrong.)
+# 3. The batches here came in the same order in every epoch. If they were shuffled, what else would have to go into a checkpoint, so that the third training
+#    could not be told from the first?
+# 4. A checkpoint of a language model with 7 billion weights, trained with Adam in float32: how large is it? How long does your disk write at it, and what does
+#    that say about how often one should save?
 #
-# **Behind the next door.** You can train now, the way it is done in practice: complete this module, and XOR opens once more, this time trained end to end. After that it is the network's turn again. It sees a picture as a list of 784 numbers, in which neighbours mean nothing; shuffle all pixels, and it would not even notice.
-# In module 09 it learns to **see**.
+# **Behind the next door.** You can train now, the way it is done in practice: complete this module, and XOR opens once more, this time trained end to end.
+# After that it is the network's turn again. It sees a picture as a list of 784 numbers, in which neighbours mean nothing; shuffle all pixels, and it would not
+# even notice. In module 09 it learns to **see**.
 
 # %%
 from tinytorch_core import CompleteModule

@@ -42,6 +42,16 @@ def test_the_lowest_validation_loss_is_marked() -> None:
     assert float(mark.get("cx", "nan")) == MIDDLE
 
 
+@pytest.mark.parametrize("ends", [(0.5, 0.5), (0.5, 0.51), (0.51, 0.5), (0.1, 0.9)])
+def test_names_stand_apart_and_beside_their_curves(ends: tuple[float, float]) -> None:
+    drawing = ElementTree.fromstring(curves.svg({"train_loss": [1, ends[0]], "val_loss": [1, ends[1]]}))
+    heights = {text.text: float(text.get("y", "nan")) for text in drawing.iter("text")}
+    training, validation = heights["training"], heights["validation"]
+    assert abs(training - validation) >= curves.LINE
+    if ends[0] != ends[1]:
+        assert (training < validation) == (ends[0] > ends[1])
+
+
 def test_one_epoch_makes_no_curve_and_no_validation_no_second_one() -> None:
     assert curves.svg({"train_loss": [1.0], "val_loss": [1.0]}) == ""
     assert len(points(curves.svg({"train_loss": [2.0, 1.0], "val_loss": []}))) == 1

@@ -24,6 +24,7 @@ INTERVAL = 0.1
 
 WIDTH, HEIGHT = 520, 160
 LEFT, RIGHT, TOP, BOTTOM = 30, 440, 6, 140
+LINE = 13
 COLORS = {"train_loss": "#1f77b4", "val_loss": "#ff7f0e"}
 NAMES = {"train_loss": "training", "val_loss": "validation"}
 
@@ -89,11 +90,20 @@ def svg(history: Mapping[str, Sequence[float]]) -> str:
     for name, values in curves.items():
         line = " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in enumerate(values))
         parts.append(f'<polyline points="{line}" fill="none" stroke="{COLORS[name]}" stroke-width="1.5"/>')
-        parts.append(_text(RIGHT + 8, place(0, values[-1])[1] + 4, NAMES[name], COLORS[name]))
+    for name, y in _apart({name: place(0, values[-1])[1] for name, values in curves.items()}).items():
+        parts.append(_text(RIGHT + 8, y + 4, NAMES[name], COLORS[name]))
     if "val_loss" in curves:
         x, y = place(*min(enumerate(curves["val_loss"]), key=lambda point: point[1]))
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{COLORS["val_loss"]}"/>')
     return f'<svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="losses">{"".join(parts)}</svg>'
+
+
+def _apart(heights: Mapping[str, float]) -> dict[str, float]:
+    """Where curves end close together, their names make room for each other."""
+    low, high = min(heights.values()), max(heights.values())
+    push = max(0.0, LINE - (high - low)) / 2 if len(heights) > 1 else 0.0
+    top = min(heights, key=heights.__getitem__)
+    return {name: y - push if name == top else y + push for name, y in heights.items()}
 
 
 def _text(x: float, y: float, words: str, color: str = "currentColor") -> str:
