@@ -1320,7 +1320,12 @@ def test_way_back_of_cross_entropy(tt, cases):
 
 @exercise("autograd-bends")
 @stage("compatibility")
-@given(lambda rng: {"x": rng.uniform(100, 1000, size=6) * rng.choice([-1, 1], size=6), "t": rng.integers(0, 6, size=1)})
+@given(
+    lambda rng: {
+        "x": rng.integers(100, 1000, size=6) * rng.choice([-1.0, 1.0], size=6),
+        "t": rng.integers(0, 6, size=1),
+    }
+)
 @wants(
     lambda x, t: [
         (x > 0).astype(float),
