@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help lab setup test check lint types quick unit course test-wheel test-browser screenshot bench format clean
+.PHONY: help lab setup test check lint types quick unit course test-wheel test-browser screenshot bench bench-framework format clean
 
 # A stamp is not believed when what it stands for is gone: a moved or copied checkout, a removed Python, a deleted build.
 ifneq ($(shell [ "`cat .stamps/venv 2>/dev/null`" = "$(CURDIR)" ] && .venv/bin/python -c 'print("runs")' 2>/dev/null),runs)
@@ -33,7 +33,7 @@ ifeq ($(wildcard $(UI_TESTS)/node_modules/.package-lock.json),)
 endif
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 lab: setup ## start JupyterLab on a workspace (DIR=folder PORT=number ARGS="--no-browser …", which JupyterLab gets)
 	@.venv/bin/tito lab "$(DIR)" $(if $(PORT),--port $(PORT)) -- $(ARGS)
@@ -77,6 +77,9 @@ screenshot: setup .stamps/ui-tests ## draw docs/screenshot.png again
 
 bench: setup ## what a verdict costs (ARGS=--json)
 	@.venv/bin/python benchmarks/verdict.py $(ARGS)
+
+bench-framework: .stamps/install ## the student's package against PyTorch (ARGS="--rows words --json"); PyTorch must be in .venv
+	@.venv/bin/python benchmarks/framework.py $(ARGS)
 
 format: setup ## let the formatters write
 	.venv/bin/ruff check -q --fix .
