@@ -70,14 +70,14 @@ def mlp_torch(optimizer_name: str, **settings: Any) -> Prepare:
 
 
 def scalars(tensor: Callable[[float], Any]) -> Work:
-    """Forward and backward through 5,000 products and 5,000 sums of single numbers, each made of the last."""
-    a, b, start = tensor(0.999), tensor(0.001), tensor(1.0)
+    """There and back through 10,000 operations on single numbers, each made of the last: times a tensor that learns, plus a plain number."""
+    start, factor = tensor(1.0), tensor(0.999)
 
     def there_and_back() -> None:
-        a.grad = b.grad = start.grad = None
+        start.grad = factor.grad = None
         x = start
         for _ in range(5_000):
-            x = x * a + b
+            x = x * factor + 0.001
         x.backward()
 
     return there_and_back
