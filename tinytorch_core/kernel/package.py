@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -125,6 +126,12 @@ def install_live(
     live.__path__ = [str(workspace / PACKAGE)]
     sys.modules[PACKAGE] = live
     sys.modules[f"{PACKAGE}.{name}"] = user_module
+    for (
+        module_name
+    ) in earlier:  # all of them, as tinytorch/__init__ does: some modules do something to the others, as autograd does
+        if (workspace / PACKAGE / f"{module_name}.py").is_file():
+            with contextlib.suppress(Exception):  # the cell that needs it will tell, with the right line
+                importlib.import_module(f"{PACKAGE}.{module_name}")
     return live
 
 

@@ -119,6 +119,21 @@ def test_a_module_that_is_not_accepted_yet_is_passed_over(workspace):
     assert tinytorch.shared == "one"
 
 
+def test_what_an_accepted_module_does_to_another_is_done_though_nobody_imports_it(workspace):
+    (workspace / "tinytorch" / "two.py").write_text("from tinytorch import one\none.engine = 'new'\n")
+    live(workspace)
+    from tinytorch.one import engine  # type: ignore[import-not-found]
+
+    assert engine == "new"
+
+
+def test_a_broken_module_is_told_by_the_cell_that_imports_it(workspace):
+    (workspace / "tinytorch" / "two.py").write_text("1 / 0\n")
+    live(workspace)
+    with pytest.raises(ZeroDivisionError):
+        import tinytorch.two  # type: ignore[import-not-found]  # noqa: F401
+
+
 def test_after_the_package_changed_a_reload_reads_it_anew(workspace):
     _, tinytorch = live(workspace)
     assert tinytorch.shared == "two"
