@@ -3,8 +3,9 @@
 #
 # **A network answers. How wrong is the answer? Without a number, nothing can improve.**
 #
-# The perceptron of 1957 was told "right" or "wrong", and nothing else. Why not count the mistakes, and turn the weights until there are fewer? Run the second cell below: six
-# people, their heights, and the rule "taller than the threshold means adult". The threshold wanders, and for long stretches the count *does not change at all*.
+# The perceptron of 1957 was told "right" or "wrong", and nothing else. Why not count the mistakes, and turn the weights until there are fewer? Run the second
+# cell below: six people, their heights, and the rule "taller than the threshold means adult". The threshold wanders, and for long stretches the count *does
+# not change at all*.
 #
 # ```text
 #      mistakes                                  loss
@@ -16,9 +17,10 @@
 #            a staircase: where is down?              a slope, everywhere
 # ```
 #
-# Stand on a step with your eyes closed: the ground is flat in every direction, and nothing tells you where to go. To improve by *small* steps you need something that answers small steps: a number that gets a little
-# smaller whenever the network gets a little better. It is called the **loss**. It is the only thing a network is ever told about the world, and what it will become is whatever makes this number small. So it is worth
-# choosing with care, and, as you will see, worth computing with care.
+# Stand on a step with your eyes closed: the ground is flat in every direction, and nothing tells you where to go. To improve by *small* steps you need
+# something that answers small steps: a number that gets a little smaller whenever the network gets a little better. It is called the **loss**. It is the only
+# thing a network is ever told about the world, and what it will become is whatever makes this number small. So it is worth choosing with care, and, as you
+# will see, worth computing with care.
 #
 # ```text
 #     14 transformers
@@ -63,21 +65,23 @@ from tinytorch.tensor import operation
 #
 # $$\ell_i = (o_i - t_i)^2$$
 #
-# The square does three things. It makes too much and too little equally bad. It makes a mistake twice as large four times as bad, so the large ones are mended first. And it is smooth, with its
-# lowest point where the answer is right. (Legendre published it in 1805, to find the paths of comets.)
+# The square does three things. It makes too much and too little equally bad. It makes a mistake twice as large four times as bad, so the large ones are
+# mended first. And it is smooth, with its lowest point where the answer is right. (Legendre published it in 1805, to find the paths of comets.)
 #
 # **By hand.** Outputs `[3, -1, 2]`, targets `[1, -1, 5]`: the differences are `[2, 0, -3]`, the losses `[4, 0, 9]`.
 #
-# **The trap.** Do you remember the question at the end of module 02? A network with one output gives a batch of shape `(3, 1)`, the targets have shape `(3,)`. Take three answers that are *all right*, `[[1], [2], [3]]` and
-# `[1, 2, 3]`. Broadcasting makes a table of every answer against every target:
+# **The trap.** Do you remember the question at the end of module 02? A network with one output gives a batch of shape `(3, 1)`, the targets have shape
+# `(3,)`. Take three answers that are *all right*, `[[1], [2], [3]]` and `[1, 2, 3]`. Broadcasting makes a table of every answer against every target:
 #
 # $$\begin{pmatrix}1\\2\\3\end{pmatrix} - \begin{pmatrix}1 & 2 & 3\end{pmatrix} = \begin{pmatrix}0 & -1 & -2\\ 1 & 0 & -1\\ 2 & 1 & 0\end{pmatrix}$$
 #
-# The mean of its squares is 12 / 9 = 1.33, no error comes, and a network that is trained on this learns to answer the mean of all targets, always. So for losses there is a rule of its own: **equal shapes, or ValueError.** You write it once, as the
-# function `check_same_shape`, and call it in three losses. `np.shape(a)` is the shape of an array and of a plain number.
+# The mean of its squares is 12 / 9 = 1.33, no error comes, and a network that is trained on this learns to answer the mean of all targets, always. So for
+# losses there is a rule of its own: **equal shapes, or ValueError.** You write it once, as the function `check_same_shape`, and call it in three losses.
+# `np.shape(a)` is the shape of an array and of a plain number.
 #
-# `squared_error` is an operation, as in module 02: the door takes the arrays out of the tensors before and wraps the result after. So **inside an operation you stay with arrays**: no `Tensor(…)`, and no functions of earlier modules that want tensors. `check_same_shape` gets
-# arrays, too, because it is called inside an operation.
+# `squared_error` is an operation, as in module 02: the door takes the arrays out of the tensors before and wraps the result after. So **inside an operation
+# you stay with arrays**: no `Tensor(…)`, and no functions of earlier modules that want tensors. `check_same_shape` gets arrays, too, because it is called
+# inside an operation.
 
 # %% tags=["exercise:squared-error"]
 #| export
@@ -120,15 +124,18 @@ def squared_error(outputs, targets):
 # |---|---|---|
 # | `"mean"` | 13 / 3 = 4.3333 | learning: the size of the batch does not matter |
 # | `"sum"` | 13 | adding up over a whole data set |
-# | `"none"` | `[4, 0, 9]`, as they are | looking for the worst answers, weighing some more than others |
+# | `"none"` | `[4, 0, 9]`, as they are | looking for the worst answers, giving some more weight than others |
 #
-# **Why is the mean the usual choice?** Double the batch, and the sum of the losses doubles, and so would every step that is taken because of it. The mean stays where it is.
+# **Why is the mean the usual choice?** Double the batch, and the sum of the losses doubles, and so would every step that is taken because of it. The mean
+# stays where it is.
 #
-# So a loss has something to remember: its reduction. That makes it an object, and since it computes in `forward`, a `Module`, just like those of module 04, only that it has no parameters. All four losses share what
-# is in `Loss`: the constructor, which looks at the reduction *at once* (a misspelled word should be told where it was written, not in the middle of the training), and `reduced`. The first loss that is finished is `MSELoss`, the **m**ean **s**quared **e**rror.
+# So a loss has something to remember: its reduction. That makes it an object, and since it computes in `forward`, a `Module`, just like those of module 04,
+# only that it has no parameters. All four losses share what is in `Loss`: the constructor, which looks at the reduction *at once* (a misspelled word should
+# be told where it was written, not in the middle of the training), and `reduced`. The first loss that is finished is `MSELoss`, the **m**ean **s**quared
+# **e**rror.
 #
-# In `reduced` and `forward` you have tensors again: `losses.mean()`, `losses.sum()`, and `squared_error(…)` go through the door by themselves. Stay with them: whatever is taken out as `.data` and put into a new tensor has lost its history, and nothing
-# would ever learn from it.
+# In `reduced` and `forward` you have tensors again: `losses.mean()`, `losses.sum()`, and `squared_error(…)` go through the door by themselves. Stay with
+# them: whatever is taken out as `.data` and put into a new tensor has lost its history, and nothing would ever learn from it.
 
 # %% tags=["exercise:loss-reduction"]
 #| export
@@ -188,7 +195,8 @@ for loss_fn in (MSELoss(), MSELoss(reduction="sum"), MSELoss(reduction="none")):
 #
 # Is it a cat, yes or no? The network says a probability p, straight out of a sigmoid. How wrong is `p = 0.2`, if it *is* a cat?
 #
-# Ask how **surprised** the network must be. One that said 0.99 is hardly surprised. One that said 0.01 was as good as certain of the opposite. The measure of surprise is minus the logarithm of the probability that was given to what happened:
+# Ask how **surprised** the network must be. One that said 0.99 is hardly surprised. One that said 0.01 was as good as certain of the opposite. The measure of
+# surprise is minus the logarithm of the probability that was given to what happened:
 #
 # | said | 1.00 | 0.99 | 0.90 | 0.50 | 0.10 | 0.01 | 0.0001 | 0 |
 # |---|---|---|---|---|---|---|---|---|
@@ -196,8 +204,9 @@ for loss_fn in (MSELoss(), MSELoss(reduction="sum"), MSELoss(reduction="none")):
 #
 # Certain and right costs nothing. Each further step towards certain and wrong costs more than the last, without end.
 #
-# And there is a good reason for *this* curve. The probability that a whole row of independent things happens is the product of their probabilities, and logarithms turn products into sums. So the surprises of a batch simply add up, and making their sum small is making what really
-# happened as probable as possible.
+# And there is a good reason for *this* curve. The probability that a whole row of independent things happens is the product of their probabilities, and
+# logarithms turn products into sums. So the surprises of a batch simply add up, and making their sum small is making what really happened as probable as
+# possible.
 #
 # With the target t = 1 for yes and 0 for no, both cases fit into one line. It is called the **binary cross-entropy**:
 #
@@ -205,13 +214,21 @@ for loss_fn in (MSELoss(), MSELoss(reduction="sum"), MSELoss(reduction="none")):
 #
 # **By hand.** p = `[0.9, 0.2, 0.5]`, t = `[1, 1, 0]`: −log 0.9 = 0.1054; −log 0.2 = 1.6094; −log(1 − 0.5) = 0.6931.
 #
-# **The trap.** In float32 a sigmoid gives *exactly* 1 from about 17 on. Then log(1 − p) = log 0 = −∞, and even if the answer is right, `t = 1`, the line above contains 0 · (−∞), which is `nan`. PyTorch's remedy is blunt: **each of the two logarithms is limited to −100
-# or more.** `[1.0]` with target `[1]`: 1 · 0 + 0 · (−100) = 0, as it should be. (With the minus sign in front NumPy prints it as `-0.`, which is the same number.) `[0.0]` with target `[1]`: −(1 · (−100) + 0 · 0), a loss of 100 rather than ∞.
+# **The trap.** In float32 a sigmoid gives *exactly* 1 from about 17 on. Then log(1 − p) = log 0 = −∞, and even if the answer is right, `t = 1`, the line
+# above contains 0 · (−∞), which is `nan`. PyTorch's remedy is blunt: **each of the two logarithms is limited to −100 or more.** `[1.0]` with target `[1]`:
+# 1 · 0 + 0 · (−100) = 0, as it should be. (With the minus sign in front NumPy prints it as `-0.`, which is the same number.) `[0.0]` with target `[1]`:
+# −(1 · (−100) + 0 · 0), a loss of 100 rather than ∞.
 #
-# `np.maximum` limits. NumPy warns you at log 0; you know about it and mend it, so tell NumPy to be quiet: `with np.errstate(divide="ignore"):`, and the logarithms indented below it. (`np.log1p(-p)` is log(1 − p), and exact even for the tiniest p.)
+# ### Tools for it
 #
-# One more mistake is so common that it deserves a sentence: handing in *logits* where probabilities are wanted. So anything below 0 or above 1 raises ValueError. A comparison of an array is an array again,
-# of True and False, and `if` can't decide on many answers at once; `np.any(…)` makes one of them: is there a True among them? `a | b` is "or", element by element, and each comparison beside it needs its own parentheses.
+# `np.maximum` limits. NumPy warns you at log 0; you know about it and mend it, so tell NumPy to be quiet: `with np.errstate(divide="ignore"):`, and the
+# logarithms indented below it. (`np.log1p(-p)` is log(1 − p), and exact even for the tiniest p.)
+#
+# **Logits by mistake.** One more mistake is so common that it deserves a sentence: handing in *logits* where probabilities are wanted. So anything below 0 or
+# above 1 raises ValueError.
+#
+# A comparison of an array is an array again, of True and False, and `if` can't decide on many answers at once; `np.any(…)` makes one of them: is there a True
+# among them? `a | b` is "or", element by element, and each comparison beside it needs its own parentheses.
 
 # %% tags=["exercise:binary-cross-entropy"]
 #| export
@@ -240,7 +257,8 @@ def binary_cross_entropy(probabilities, targets):
 # %% [markdown]
 # ## 4 · Surprise, from the logits
 #
-# The limit prevents the worst, but it gives wrong answers. A network is certain: its logit (the number before the sigmoid) is 20. The truth is *no*. The right loss is −log(1 − σ(20)) = 20.000000002. But in float32 σ(20) has rounded to 1, and so:
+# The limit prevents the worst, but it gives wrong answers. A network is certain: its logit (the number before the sigmoid) is 20. The truth is *no*. The
+# right loss is −log(1 − σ(20)) = 20.000000002. But in float32 σ(20) has rounded to 1, and so:
 
 # %%
 from tinytorch.activations import sigmoid
@@ -250,7 +268,8 @@ for logit in (10, 15, 17, 20, 1000):
     print(f"logit {logit:4}   σ = {probability.item():.9f}   loss {binary_cross_entropy(probability, Tensor([0])).item():9.4f}")
 
 # %% [markdown]
-# The losses should be 10, 15, 17, 20 and 1000. At 15 the first digits have gone already. At 20 the loss is five times too large, and at 1000 it is still 100, and no longer says in which direction it would get better.
+# The losses should be 10, 15, 17, 20 and 1000. At 15 digits are lost already. At 20 the loss is five times too large, and at 1000 it is still 100, and no
+# longer says in which direction it would get better.
 #
 # It is the story of `log_softmax` again: the information was in the logit, and got lost between two steps. So take both steps at once, on paper:
 #
@@ -260,15 +279,18 @@ for logit in (10, 15, 17, 20, 1000):
 #
 # $$z - z\,t + \log(1 + e^{-z})$$
 #
-# For z ≥ 0 this line is safe: $e^{-z}$ is at most 1. For z < 0 it could overflow; take out a factor, $\log(1 + e^{-z}) = -z + \log(1 + e^{z})$, and the line becomes $-z\,t + \log(1 + e^{z})$.
+# For z ≥ 0 this line is safe: $e^{-z}$ is at most 1. For z < 0 it could overflow; take out a factor, $\log(1 + e^{-z}) = -z + \log(1 + e^{z})$, and the line
+# becomes $-z\,t + \log(1 + e^{z})$.
 #
 # Both halves in one formula, in which no exponent is ever positive:
 #
 # $$\ell = \max(z, 0) - z\,t + \log\left(1 + e^{-|z|}\right)$$
 #
-# **By hand.** z = 2, t = 1: 2 − 2 + log(1 + 0.1353) = 0.1269. z = 20, t = 0: 20 − 0 + 0.000000002 = 20. z = −1000, t = 1: 0 + 1000 + log(1 + 0) = 1000. Nothing overflows and nothing is lost.
+# **By hand.** z = 2, t = 1: 2 − 2 + log(1 + 0.1353) = 0.1269. z = 20, t = 0: 20 − 0 + 0.000000002 = 20. z = −1000, t = 1: 0 + 1000 + log(1 + 0) = 1000.
+# Nothing overflows and nothing is lost.
 #
-# In code max(z, 0) is `np.maximum(logits, 0)`, which compares element by element (Python's `max` wants a single yes or no and fails on arrays), and |z| is `np.abs(logits)`. Again `np.log1p(a)` is log(1 + a), exact for tiny a. Any other way that is exact and never overflows is just as good.
+# **In code** max(z, 0) is `np.maximum(logits, 0)`, which compares element by element (Python's `max` wants a single yes or no and fails on arrays), and |z|
+# is `np.abs(logits)`. Again `np.log1p(a)` is log(1 + a), exact for tiny a. Any other way that is exact and never overflows is just as good.
 
 # %% tags=["exercise:bce-with-logits"]
 #| export
@@ -292,8 +314,9 @@ def binary_cross_entropy_with_logits(logits, targets):
 # %% [markdown]
 # ### The cost of a confident mistake
 #
-# The truth is *yes*. On the left the price of each logit: the squared error of the probability, and the surprise. Move the slider from +6 (certain and right) to −8 (certain and wrong), and look at the **slope**: how much cheaper would it get if the
-# logit moved a little to the right? That slope is all a network has to learn from. (Here it is measured: the loss a little to the right, minus the loss a little to the left.)
+# The truth is *yes*. On the left the price of each logit: the squared error of the probability, and the surprise. Move the slider from +6 (certain and right)
+# to −8 (certain and wrong), and look at the **slope**: how much cheaper would it get if the logit moved a little to the right? That slope is all a network
+# has to learn from. (Here it is measured: the loss a little to the right, minus the loss a little to the left.)
 #
 # Where is the network most wrong, and what does squared error have to say about it there?
 
@@ -333,16 +356,19 @@ def draw(logit=-5.0):
 ipywidgets.interact(draw, logit=(-8.0, 6.0, 0.5));
 
 # %% [markdown]
-# A squared error can't exceed 1 here, and for the worst mistakes its slope is nearly 0: it shrugs at them. The slope of the cross-entropy goes to −1 and stays there. (It is σ(z) − t, as simple as that; in module 07 you will see why.) So squared error is for
-# quantities, and cross-entropy for yes and no.
+# A squared error can't exceed 1 here, and for the worst mistakes its slope is nearly 0: it shrugs at them. The slope of the cross-entropy goes to −1 and
+# stays there. (It is σ(z) − t, as simple as that; in module 07 you will see why.) So squared error is for quantities, and cross-entropy for yes and no.
 #
 # ## 5 · One of many: classes
 #
-# Which digit is it? The network gives C = 10 logits, and the truth is one of ten **classes**. How should the truth be written? As a row of ten numbers, `[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]` ("one-hot")? It is simpler to say `3`.
+# Which digit is it? The network gives C = 10 logits, and the truth is one of ten **classes**. How should the truth be written? As a row of ten numbers,
+# `[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]` ("one-hot")? It is simpler to say `3`.
 #
-# So the classes have the shape of the logits *without the last axis*. A batch: logits (N, C), classes (N,). Texts: (N, T, C) and (N, T). A single row: (C,) and (). In general **(…, C) and (…)**, where … stands for any number of axes, also none.
+# So the classes have the shape of the logits *without the last axis*. A batch: logits (N, C), classes (N,). Texts: (N, T, C) and (N, T). A single row: (C,)
+# and (). In general **(…, C) and (…)**, where … stands for any number of axes, also none.
 #
-# A class is used as an index, and indices are dangerous in NumPy, because so much is allowed. Four things go wrong all the time, and all four should be told at once and clearly:
+# A class is used as an index, and indices are dangerous in NumPy, because so much is allowed. Four things go wrong all the time, and all four should be told
+# at once and clearly:
 #
 # | the classes | what would happen | must raise |
 # |---|---|---|
@@ -351,9 +377,11 @@ ipywidgets.interact(draw, logit=(-8.0, 6.0, 0.5));
 # | 10, of 10 classes | NumPy's own IndexError, if you are lucky | `IndexError` |
 # | −1 | NumPy counts from the end, and takes class 9. No error, ever | `IndexError` |
 #
-# **By hand.** Logits (2, 3), so C = 3. Classes `[2, 0]` are fine. `[2, 3]`: there is no class 3. `[-1, 0]`: there is no class −1. And the shapes: logits (2, 5, 3) want classes (2, 5), logits (3,) want classes ().
+# **By hand.** Logits (2, 3), so C = 3. Classes `[2, 0]` are fine. `[2, 3]`: there is no class 3. `[-1, 0]`: there is no class −1. And the shapes: logits (2,
+# 5, 3) want classes (2, 5), logits (3,) want classes ().
 #
-# `check_classes` gets arrays, because it is called inside an operation. Integers have `dtype.kind` `"i"` or `"u"`. `(a < 0) | (a >= C)` is an array of True and False; `.any()` asks whether one of them is True, and an array can be indexed with it: `a[wrong]` are the wrong ones.
+# `check_classes` gets arrays, because it is called inside an operation. Integers have `dtype.kind` `"i"` or `"u"`. `(a < 0) | (a >= C)` is an array of True
+# and False; `.any()` asks whether one of them is True, and an array can be indexed with it: `a[wrong]` are the wrong ones.
 
 # %% tags=["exercise:class-targets"]
 #| export
@@ -384,7 +412,8 @@ def check_classes(logits, targets):
 # %% [markdown]
 # ## 6 · Cross-entropy
 #
-# The surprise again, now at one of C classes: minus the logarithm of the probability that softmax gives to the right class. That class is called t; it was 0 or 1 before, now it is one of 0 … C − 1, and an index.
+# The surprise again, now at one of C classes: minus the logarithm of the probability that softmax gives to the right class. That class is called t; it was 0
+# or 1 before, now it is one of 0 … C − 1, and an index.
 #
 # $$\ell = -\log \mathrm{softmax}(z)_t = \log \sum_j e^{z_j} - z_t$$
 #
@@ -394,16 +423,19 @@ def check_classes(logits, targets):
 #
 # $$\ell = \log \sum_j e^{z_j - m} - (z_t - m)$$
 #
-# **By hand.** Logits `[1, 2, 3]`: shifted `[-2, -1, 0]`; exponentials `[0.1353, 0.3679, 1]`, their sum 1.5032, its logarithm 0.4076. If the class is 2, the loss is 0.4076 − 0 = 0.4076; if it is 0, 0.4076 + 2 = 2.4076. And
-# logits `[0, 200]`, class 0: shifted `[-200, 0]`, the sum is 1, and the loss 0 + 200 = 200. Exact, where the textbook's formula gives ∞.
+# **By hand.** Logits `[1, 2, 3]`: shifted `[-2, -1, 0]`; exponentials `[0.1353, 0.3679, 1]`, their sum 1.5032, its logarithm 0.4076. If the class is 2, the
+# loss is 0.4076 − 0 = 0.4076; if it is 0, 0.4076 + 2 = 2.4076. And logits `[0, 200]`, class 0: shifted `[-200, 0]`, the sum is 1, and the loss 0 + 200 = 200.
+# Exact, where the textbook's formula gives ∞.
 #
 # ### Two tools for it
 #
-# **One from each row.** `np.take_along_axis(table, index, axis=-1)` takes from each row of `table` the number at `index`; its `index` needs an axis for that, so hand it `targets[..., None]`, of shape (…, 1), and (…, 1) comes back.
-# With `keepdims=True` in the sums everything has the shape (…, 1), and `[..., 0]` at the very end makes it (…).
+# **One from each row.** `np.take_along_axis(table, index, axis=-1)` takes from each row of `table` the number at `index`; its `index` needs an axis for that,
+# so hand it `targets[..., None]`, of shape (…, 1), and (…, 1) comes back. With `keepdims=True` in the sums everything has the shape (…, 1), and `[..., 0]` at
+# the very end makes it (…).
 #
-# **Something for the way back.** In module 07 this operation will be asked for its slope, and it is (as with the sigmoid) simply *probabilities minus truth*. You have the probabilities almost in hand: the exponentials, divided by their sum. So let the engine keep them: what you write under
-# `@operation` may return a pair `(array, kept)`, and here it returns `(losses, probabilities)`.
+# **Something for the way back.** In module 07 this operation will be asked for its slope, and it is (as with the sigmoid) simply *probabilities minus truth*.
+# You have the probabilities almost in hand: the exponentials, divided by their sum. So let the engine keep them: what you write under `@operation` may return
+# a pair `(array, kept)`, and here it returns `(losses, probabilities)`.
 #
 # The door takes the pair apart, as in module 02: **whoever calls `cross_entropy(…)` gets the losses only**, one Tensor; the second half goes to the engine.
 
@@ -486,8 +518,9 @@ class CrossEntropyLoss(Loss):
 # %check loss-modules
 
 # %% [markdown]
-# A first use, which saves many an hour in practice. A network that has learned nothing should think all ten digits equally likely, so its loss should be about log 10 = 2.303. If yours begins at 11, it is *sure* of things that it can't know, and something is wrong before the training has begun: weights that are far
-# too large, say. (Not every mistake shows here. A forgotten softmax at the end does not, see the first question below.)
+# A first use, which saves many an hour in practice. A network that has learned nothing should think all ten digits equally likely, so its loss should be
+# about log 10 = 2.303. If yours begins at 11, it is *sure* of things that it can't know, and something is wrong before the training has begun: weights that
+# are far too large, say. (Not every mistake shows here. One softmax too many does not: the first question below is about it.)
 #
 # And `reduction="none"` finds the pictures that are worst.
 
@@ -507,10 +540,12 @@ print(f"the worst are pictures {worst}, with {losses.data[worst].round(2)}")
 # %% [markdown]
 # ## See it: you are the optimizer
 #
-# Twelve fruits, of which some are ripe (1) and some are not (0); x is how soft they feel. The network is as small as can be: one weight and one bias, p = σ(w·x + b). For two numbers, *all* networks fit into one picture, in which every point is a
-# network, and the colour its loss, worked out by your code: a **loss landscape**. Dark is good.
+# Twelve fruits, of which some are ripe (1) and some are not (0); x is how soft they feel. The network is as small as can be: one weight and one bias, p =
+# σ(w·x + b). For two numbers, *all* networks fit into one picture, in which every point is a network, and the colour its loss, worked out by your code: a
+# **loss landscape**. Dark is good.
 #
-# The arrow is what one can *feel* with closed eyes: how fast the loss falls with w and with b, and so which way is down. Its two parts stand in the title, since near the goal it gets shorter than the dot. Move w and b and try to reach the lowest point. Then change the landscape:
+# The arrow is what one can *feel* with closed eyes: how fast the loss falls with w and with b, and so which way is down. Its two parts stand in the title,
+# since near the goal it gets shorter than the dot. Move w and b and try to reach the lowest point. Then change the landscape:
 #
 # - `cross-entropy` is a bowl: from everywhere it goes down to one place. Start at w = −6, b = 4.25 and follow the arrow.
 # - `squared error` has wide plateaus. Find a place that is hopelessly wrong, and where the arrow is too short to see.
@@ -569,7 +604,8 @@ ipywidgets.interact(draw, landscape=list(everywhere), w=(-8.0, 8.0, 0.5), b=(-5.
 #
 # Three questions:
 #
-# 1. Is the textbook's formula really that bad? `textbook` below is softmax and logarithm as they are printed, in float32. Logits `[0, z]`, and the class is once 0 (a mistake, the larger z the worse), once 1 (right).
+# 1. Is the textbook's formula really that bad? `textbook` below is softmax and logarithm as they are printed, in float32. Logits `[0, z]`, and the class is
+#    once 0 (a mistake, the larger z the worse), once 1 (right).
 # 2. What is saved by writing `3` instead of `[0, 0, 0, 1, …]`? With the 50,257 "classes" of GPT-2's vocabulary, for 16 words.
 # 3. How does the time of a loss grow with the batch and the number of classes?
 
@@ -616,19 +652,26 @@ for batch in (1, 16, 256):
     print(f"batch of {batch:3}   " + "   ".join(f"{number:5,} classes {ns:8.1f}" for number, ns in zip((2, 10, 100, 1_000), row)))
 
 # %% [markdown]
-# 1. From 89 on the textbook's $e^z$ has overflowed. A mistake then costs ∞, and even the *right* answer gives nan, for ∞ / ∞. One such row in a batch, and the mean is nan.
-# 2. One-hot rows are paid for in memory. The time is nearly the same where there are many classes, since almost all of it goes into the exponentials; with ten classes the integers even take a few microseconds more, for looking at them first.
-# 3. For small batches the time goes into something else entirely: a logit of a lonely row with two classes costs thousands of times as much as one of many. It is the door and a dozen calls of NumPy, whatever the size.
+# 1. From 89 on the textbook's $e^z$ has overflowed. A mistake then costs ∞, and even the *right* answer gives nan, for ∞ / ∞. One such row in a batch, and
+#    the mean is nan.
+# 2. One-hot rows are paid for in memory, 25,000 times as much for the vocabulary. The times lie much closer together, since most of it goes into the
+#    exponentials, which both need; with ten classes the integers may even take a few microseconds more, for looking at them first.
+# 3. For small batches the time goes into something else entirely: a logit of a lonely row with two classes costs thousands of times as much as one of many.
+#    It is the door and a dozen calls of NumPy, whatever the size.
 #
 # ## Reflect
 #
 # No grades here; take a minute for each.
 #
-# 1. Somebody puts a `Softmax` at the end of the network, *and* uses `CrossEntropyLoss`. No error comes. The inputs of the second softmax then lie between 0 and 1. With ten classes, what is the smallest loss this network can ever reach?
-# 2. One label in a thousand is wrong. Which loss suffers more from a network that is sure and right about those pictures: cross-entropy, or squared error? Is that a strength or a weakness?
-# 3. Both losses and mistakes can be counted on pictures that the network has never seen. Late in training, the loss there often rises while the mistakes go on falling. How can that be?
+# 1. Somebody puts a `Softmax` at the end of the network, *and* uses `CrossEntropyLoss`. No error comes. The inputs of the second softmax then lie between 0
+#    and 1. With ten classes, what is the smallest loss this network can ever reach?
+# 2. One label in a thousand is wrong. Which loss suffers more from a network that is sure and right about those pictures: cross-entropy, or squared error? Is
+#    that a strength or a weakness?
+# 3. Both losses and mistakes can be counted on pictures that the network has never seen. Late in training, the loss there often rises while the mistakes go
+#    on falling. How can that be?
 #
-# **Behind the next door.** You found your way down the landscape by eye, with two sliders. The digit network above has not two numbers but 101,770, and nobody can look at that. What you need is a rule that says, for every weight, which way and how far: the **optimizers** of module 06.
+# **Behind the next door.** You found your way down the landscape by eye, with two sliders. The digit network above has not two numbers but 101,770, and
+# nobody can look at that. What you need is a rule that says, for every weight, which way and how far: the **optimizers** of module 06.
 
 # %%
 from tinytorch_core import CompleteModule
