@@ -54,7 +54,8 @@ def paths(starts, gradients, walk):
 def moved(optimizer, gradients):
     """The optimizer's only parameter after one step with each of the gradients."""
     (parameter,) = optimizer.parameters
-    for parameter.grad in gradients:
+    for gradient in gradients:
+        parameter.grad = gradient.copy()
         optimizer.step()
     return parameter
 
@@ -161,22 +162,27 @@ def test_optimizer_keeps_a_list(tt, kinds, rates):
     return answers
 
 
+def told(count, lr, refused):
+    return f"{int(count)} parameters and lr {lr:g}: {'ValueError' if refused else 'accepted'}"
+
+
 @exercise("optimizer")
 @given(
     lambda rng: {
         "cases": rng.permutation([[n, lr] for n in (0, 0, 1, 3) for lr in (-1.0, -1e-9, 0.0, 0.5, np.nan)]).tolist()
     }
 )
-@wants(lambda cases: [not (count and lr >= 0) for count, lr in cases])
+@wants(lambda cases: [told(count, lr, not (count and lr >= 0)) for count, lr in cases])
 def test_optimizer_refuses_nothing_and_negative(tt, cases):
     """No parameters at all, a negative learning rate, or nan raise ValueError; a rate of 0 is allowed.
 
     An empty list is False in an `if`; refuse_negative(lr=lr) raises the other error.
     """
-    return [
-        raises(ValueError, lambda n=count, lr=lr: tt.Optimizer((tt.Parameter([1.0]) for _ in range(int(n))), lr))
-        for count, lr in cases
-    ]
+    answers = []
+    for count, lr in cases:
+        parameters = (tt.Parameter([1.0]) for _ in range(int(count)))
+        answers.append(told(count, lr, raises(ValueError, lambda p=parameters, lr=lr: tt.Optimizer(p, lr))))
+    return answers
 
 
 def counting(tt):
@@ -252,7 +258,7 @@ def test_step_keeps_gradients(tt, gradients):
 def test_sgd_takes_one_step(tt, start, gradients, lr):
     """One step of SGD moves the parameter from w to w − lr · gradient.
 
-    parameter.data -= self.lr * direction.
+    Subtract, from parameter.data, the direction times the learning rate.
     """
     return moved(tt.SGD([tt.Parameter(start)], lr=lr), gradients)
 
@@ -285,7 +291,7 @@ def test_sgd_uses_the_rate_of_now(tt, start, gradients, rates):
     parameter = tt.Parameter(start)
     optimizer = tt.SGD([parameter], lr=9.0)
     for gradient, rate in zip(gradients, rates, strict=True):
-        parameter.grad, optimizer.lr = gradient, rate
+        parameter.grad, optimizer.lr = gradient.copy(), rate
         optimizer.step()
     return parameter
 
@@ -309,7 +315,7 @@ def test_sgd_leaves_gradients_alone(tt, gradients):
 def test_sgd_keeps_the_dtype(tt, weights, kinds):
     """A parameter keeps its dtype, also when its gradient has another one.
 
-    Change the array in place, parameter.data -= …: then it cannot become float64.
+    If the numbers differ, the checks before this one say more. If only the dtype does: an array changed in place keeps its own.
     """
     return dtypes_after(tt, lambda p: tt.SGD(p, lr=0.1), weights, kinds)
 
@@ -328,7 +334,7 @@ def large(rng):
 def test_sgd_is_fast(tt, weights, gradient):
     """A step of SGD takes about as long as NumPy's own subtraction.
 
-    Work on whole arrays; a loop over the numbers is far slower.
+    If the numbers differ, the checks before this one say more. If it is slow: work on whole arrays, not number by number.
     """
     parameter = tt.Parameter(weights)
     parameter.grad = gradient
@@ -365,12 +371,13 @@ def test_momentum_takes_two_steps(tt, start, gradients, lr, momentum):
 def test_velocity_is_changed_and_returned(tt, gradients, momentum):
     """with_momentum changes the velocity array that it is given, and returns the same numbers.
 
-    `velocity = momentum * velocity + gradient` makes a new array, and the old one remembers nothing.
+    Two things to do: change the array in place, and return it. `velocity = momentum * velocity + gradient` makes a new array; where
+    None came, nothing was returned.
     """
     velocity, answers = np.zeros(2), []
     for gradient in gradients:
-        returned = np.array(tt.with_momentum(gradient.copy(), velocity, momentum))
-        answers.append([returned, velocity.copy()])
+        returned = tt.with_momentum(gradient.copy(), velocity, momentum)
+        answers.append([None if returned is None else np.array(returned), velocity.copy()])
     return answers
 
 
@@ -384,7 +391,7 @@ def test_velocity_is_changed_and_returned(tt, gradients, momentum):
 def test_momentum_over_many_steps(tt, starts, gradients, lr, momentum):
     """Over thirty steps each velocity is the sum of all gradients so far, each multiplied by momentum once for every step since.
 
-    velocity *= momentum, then velocity += gradient. The first velocity is the first gradient; without a gradient nothing changes.
+    If two steps are right and thirty are not, look at what is left in the velocity array. Without a gradient nothing changes.
     """
     return travel(tt, lambda p: tt.SGD(p, lr=lr, momentum=momentum), starts, gradients)[0]
 
@@ -408,7 +415,7 @@ def test_momentum_leaves_gradients_alone(tt, gradients):
 def test_velocity_keeps_the_dtype(tt, weights, kinds):
     """The velocity has the dtype of its parameter, whatever the gradient's: no float64 beside a float32 weight.
 
-    In-place operations keep the dtype.
+    If the numbers differ, the checks before this one say more. If only the dtype does: an array changed in place keeps its own.
     """
     return dtypes_after(tt, lambda p: tt.SGD(p, lr=0.1, momentum=0.5), weights, kinds)
 
@@ -440,7 +447,7 @@ def test_weight_decay_changes_nothing(tt, gradient, weights, decay):
 def test_weight_decay_pulls_towards_zero(tt, starts, gradients, lr, decay):
     """With weight decay, a step uses gradient + weight_decay · weights.
 
-    Return that sum.
+    With a plus: the minus comes later, in the step.
     """
     return travel(tt, lambda p: tt.SGD(p, lr=lr, weight_decay=decay), starts, gradients)[0]
 
@@ -500,7 +507,7 @@ def adam_settings(rng):
 def test_moving_average_forgets_slowly(tt, average, new, betas):
     """average becomes beta · average + (1 − beta) · new, in place, and `new` stays as it is.
 
-    average *= beta, then average += (1 - beta) * new.
+    Which of the two gets the share beta? And is it the array itself that changes?
     """
     kept, mine, answers = average.copy(), new.copy(), []
     for beta in betas:
@@ -517,7 +524,7 @@ def test_moving_average_forgets_slowly(tt, average, new, betas):
 def test_adams_first_step_is_lr(tt, gradient, lr):
     """The first step has the length lr for every weight, however large or small its gradient.
 
-    If it is too long or too short, one of the two corrections is missing, or the root.
+    Always three times too long: the correction of v is missing. A tenth: that of m. Wrong for each weight by another factor: the root.
     """
     return moved(tt.Adam([tt.Parameter(np.zeros(8))], lr=lr), [gradient])
 
@@ -539,7 +546,7 @@ def test_adam_takes_two_steps(tt, start, gradients, lr):
 def test_adam_stays_where_nothing_pulls(tt, start, mask):
     """A weight whose gradients are all zero stays where it is, and none becomes nan.
 
-    eps is added to the root, so that 0 / (0 + eps) is 0.
+    0 / 0 is nan, and 0 / (0 + eps) is 0: is eps there, and is it added before the division?
     """
     return moved(tt.Adam([tt.Parameter(start)], lr=0.1), [np.where(mask, 1.0, 0.0)] * 3)
 
@@ -554,7 +561,7 @@ def test_adam_stays_where_nothing_pulls(tt, start, mask):
 def test_adam_over_many_steps(tt, starts, gradients, lr, betas, eps):
     """Over 45 steps Adam follows the formula: both averages corrected, eps outside the root, each parameter with its own t.
 
-    The corrections are 1 - beta ** t, with t = state["steps"] counted before it is used. A parameter without a gradient does not count.
+    If the checks before this one pass, look at eps: added to the root, not under it. And t is the count of this parameter.
     """
     return travel(tt, lambda p: tt.Adam(p, lr=lr, betas=tuple(betas), eps=eps), starts, gradients)[0]
 
@@ -610,7 +617,7 @@ def test_adam_leaves_gradients_alone(tt, gradients):
 def test_adam_remembers_in_the_dtype_of_the_weights(tt, weights, kinds):
     """Parameters and both averages keep the dtype of the parameter: a float64 average would double the memory.
 
-    Change the averages in place, and the parameter, too.
+    If the numbers differ, the checks before this one say more. If only the dtype does: change the averages in place, and the parameter, too.
     """
     return dtypes_after(tt, lambda p: tt.Adam(p, lr=0.1), weights, kinds)
 
@@ -632,7 +639,7 @@ def bare_adam(weights, gradient):
 def test_adam_is_fast(tt, weights, gradient):
     """A step of Adam costs about what its formula costs in bare NumPy.
 
-    Work on whole arrays, in the dtype of the weights; update the averages in place.
+    If the numbers differ, the checks before this one say more. If it is slow: whole arrays, the averages updated in place.
     """
     parameter = tt.Parameter(weights)
     parameter.grad = gradient
@@ -649,7 +656,7 @@ def test_adam_is_fast(tt, weights, gradient):
 def test_adamw_takes_two_steps(tt, start, gradients, lr, decay):
     """A step of AdamW multiplies the weights by 1 − lr · weight_decay, then subtracts Adam's step.
 
-    In this order. Adam's step is self.adapt, with the plain gradient.
+    In this order, and each once. Adam.update would add the decay to the gradient as well; self.adapt does not.
     """
     return moved(tt.AdamW([tt.Parameter(start)], lr=lr, weight_decay=decay), gradients)
 
@@ -666,7 +673,7 @@ def test_adamw_takes_two_steps(tt, start, gradients, lr, decay):
 def test_adamw_over_many_steps(tt, starts, gradients, lr, betas, eps, decay):
     """AdamW multiplies the weights by 1 − lr · weight_decay, then takes Adam's step with the plain gradient.
 
-    First parameter.data *= 1 - self.lr * self.weight_decay, then self.adapt with parameter.grad.
+    The shrinking takes the weights and no gradient; self.adapt takes parameter.grad as it is.
     """
     return travel(tt, lambda p: tt.AdamW(p, lr, tuple(betas), eps, decay), starts, gradients)[0]
 
@@ -721,7 +728,7 @@ def test_adamw_decays_by_default(tt, starts, gradients, lr):
 def test_adamw_keeps_gradients_and_dtypes(tt, gradients, weights, kinds):
     """.grad never sees the decay, and weights and averages keep the dtype of the weights.
 
-    Shrink parameter.data in place; leave parameter.grad alone.
+    If the numbers differ, the checks before this one say more. Otherwise: shrink parameter.data in place, leave parameter.grad alone.
     """
     held = gradients_after(tt, lambda p: tt.AdamW(p, lr=0.1, weight_decay=0.5), gradients)
     return held, dtypes_after(tt, lambda p: tt.AdamW(p, lr=0.1, weight_decay=0.5), weights, kinds)
@@ -830,7 +837,8 @@ def test_schedules_shorten_the_steps(tt, start, gradients, lr, gamma):
         parameter = tt.Parameter(start)
         optimizer = tt.SGD([parameter], lr=lr)
         scheduler = make(optimizer)
-        for parameter.grad in gradients:
+        for gradient in gradients:
+            parameter.grad = gradient.copy()
             optimizer.step()
             scheduler.step()
         parameters.append(parameter)
@@ -1017,7 +1025,7 @@ def test_training_goes_on_as_if_never_stopped(tt, kinds, packed, start, gradient
                 parameter = tt.Parameter(np.array(parameter.data))
                 optimizer = makers(tt)[kind]([parameter], 9.0)
                 optimizer.load_state_dict(state)
-            parameter.grad = gradient
+            parameter.grad = gradient.copy()
             optimizer.step()
         answers.append(parameter)
     return answers
@@ -1049,6 +1057,10 @@ def test_copies_of_the_state_go_out_and_come_in(tt, kinds, values):
     return answers
 
 
+def dtypes_of(memory):
+    return [str(getattr(memory[name], "dtype", "a number")) for name in ("first", "second")]
+
+
 @exercise("optimizer-state")
 @stage("compatibility")
 @given(
@@ -1058,22 +1070,31 @@ def test_copies_of_the_state_go_out_and_come_in(tt, kinds, values):
         "lr": number(rng, 0, 1),
     }
 )
-@wants(lambda kinds, steps, lr: [[kind, kind, "int", n, "float", lr] for kind, n in zip(kinds, steps)])
+@wants(
+    lambda kinds, steps, lr: [
+        [*["ndarray", kind, kind] * 2, "int", n, "float", lr, np.ones(2) * n, np.array(float(n))]
+        for kind, n in zip(kinds, steps)
+    ]
+)
 def test_loading_keeps_the_dtypes(tt, kinds, steps, lr):
     """Loaded averages have the dtype of the weights, and numbers are Python numbers, also where they come as arrays of shape ().
 
-    value[...] = … keeps the dtype; int(…) and float(…) make Python numbers.
+    The second parameter is a single number, shape (), and its averages are arrays all the same: isinstance(value, np.ndarray) tells
+    them from numbers. value[...] = … keeps the dtype; int(…) and float(…) make Python numbers.
     """
     answers = []
     for kind, n in zip(kinds, steps, strict=True):
-        optimizer = tt.Adam([tt.Parameter(np.zeros(2, dtype=kind))])
-        handed = {"lr": np.array(lr), "0.first": np.ones(2), "0.second": np.ones(2), "0.steps": np.array(n)}
+        optimizer = tt.Adam([tt.Parameter(np.zeros(2, dtype=kind)), tt.Parameter(np.zeros((), dtype=kind))])
+        handed = {"lr": np.array(lr)}
+        for i, ones in enumerate((np.ones(2), np.ones(()))):
+            handed |= {f"{i}.first": n * ones, f"{i}.second": ones, f"{i}.steps": np.array(n)}
         optimizer.load_state_dict(handed)
-        state = optimizer.state_dict()
-        dtypes = [str(state[name].dtype) for name in ("0.first", "0.second")]
-        answers.append(
-            [*dtypes, type(state["0.steps"]).__name__, state["0.steps"], type(optimizer.lr).__name__, optimizer.lr]
-        )
+        many, single = optimizer.state
+        answers.append([
+            *(w for memory in (many, single) for w in (type(memory["first"]).__name__, *dtypes_of(memory))),
+            type(many["steps"]).__name__, many["steps"], type(optimizer.lr).__name__, optimizer.lr,
+            many["first"], np.array(single["first"]),
+        ])  # fmt: skip
     return answers
 
 
@@ -1091,9 +1112,15 @@ SPOILS = {
 }
 
 
+def loaded(spoil, refused, unchanged):
+    return (
+        f"{spoil}: {'ValueError' if refused else 'accepted'}, {'nothing changed' if unchanged else 'something changed'}"
+    )
+
+
 @exercise("optimizer-state")
 @given(lambda rng: {"spoils": rng.permutation(list(SPOILS)).tolist() + rng.choice(list(SPOILS), 4).tolist()})
-@wants(lambda spoils: [[spoil != "nothing", spoil != "nothing"] for spoil in spoils])
+@wants(lambda spoils: [loaded(spoil, spoil != "nothing", spoil != "nothing") for spoil in spoils])
 def test_loading_refuses_another_optimizers_state(tt, spoils):
     """A missing name, an unknown one, or another shape raises ValueError, and then nothing at all has changed.
 
@@ -1106,7 +1133,9 @@ def test_loading_refuses_another_optimizers_state(tt, spoils):
         other = {name: value + 1 for name, value in before.items()}
         refused = raises(ValueError, lambda o=optimizer, s=SPOILS[spoil](other): o.load_state_dict(s))
         after = optimizer.state_dict()
-        answers.append([refused, all(np.array_equal(after[name], value) for name, value in before.items())])
+        answers.append(
+            loaded(spoil, refused, all(np.array_equal(after[name], value) for name, value in before.items()))
+        )
     return answers
 
 
@@ -1330,7 +1359,8 @@ def test_clipping_schedule_and_optimizer_together(tt, start, gradients, limit, l
     parameter = tt.Parameter(start)
     optimizer = tt.Adam([parameter], lr=lr)
     scheduler = tt.CosineAnnealingLR(optimizer, T_max=len(gradients))
-    for parameter.grad in gradients:
+    for gradient in gradients:
+        parameter.grad = gradient.copy()
         tt.clip_grad_norm([parameter], limit)
         optimizer.step()
         scheduler.step()

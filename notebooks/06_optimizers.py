@@ -95,7 +95,7 @@ def as_list(parameters):
     parameters = list(parameters)
     for parameter in parameters:
         if not isinstance(parameter, Tensor):
-            raise TypeError(f"parameters are tensors, and this is none: {parameter!r}")
+            raise TypeError(f"parameters are tensors, and this is not one: {parameter!r}")
     return parameters
 
 
@@ -147,7 +147,7 @@ class Optimizer:
             raise ValueError("there is nothing to optimize: the list of parameters is empty")
         refuse_negative(lr=lr)
         ### END SOLUTION
-        self.state = [{} for _ in self.parameters]
+        self.state = [{} for _ in self.parameters]  # stays: a memory for each
 
     def step(self):
         """Move every parameter that has a gradient, once."""
@@ -319,10 +319,10 @@ def with_weight_decay(gradient, weights, weight_decay):
 # **Adam** gives each weight its own step length. It watches two things about each weight's gradient:
 #
 # - $m$, its average: *which way, on the whole?*
-# - $v$, the average of its square: *how large does it use to be?*
+# - $v$, the average of its square: *how large is it, as a rule?*
 #
-# and goes $m / \sqrt{v}$, the one divided by the other, times η. A weight whose slope is always 0.001 moves as fast as one whose slope is always 1000: about η a step. A
-# weight whose slope flickers between plus and minus stays where it is. (Kingma and Ba, 2015.)
+# The step is the one divided by the root of the other, $m / \sqrt{v}$, times η. A weight whose slope is always 0.001 moves as fast as one whose slope is always 1000: about
+# η a step. A weight whose slope flickers between plus and minus hardly moves at all. (Kingma and Ba, 2015.)
 #
 # **A moving average** forgets slowly. Keep a share β of the old and add a share 1 − β of the new:
 #
@@ -332,7 +332,8 @@ def with_weight_decay(gradient, weights, weight_decay):
 #
 # $$\hat m = \frac{m}{1 - \beta_1^{\,t}} \qquad \hat v = \frac{v}{1 - \beta_2^{\,t}} \qquad\qquad w \leftarrow w - \eta\,\frac{\hat m}{\sqrt{\hat v} + \epsilon}$$
 #
-# The little ε keeps the division sound where every gradient so far was zero; note that it stands *outside* the root.
+# The hats are for this one step: what is *remembered* is m and v, uncorrected. The little ε keeps the division sound where every gradient so far was zero; note that it
+# stands *outside* the root.
 #
 # **By hand,** with β₁ = 0.9, β₂ = 0.999. First gradient 3:  m = 0.3, v = 0.001 · 9 = 0.009. Corrected: 0.3 / 0.1 = 3, and 0.009 / 0.001 = 9, whose root is 3. The step is η ·
 # 3 / 3 = η. (Without the correction it would be η · 0.3 / 0.0949, more than three times as long.) Second gradient −1:  m = 0.27 − 0.1 = 0.17, corrected 0.17 / 0.19 = 0.895;
@@ -446,7 +447,8 @@ class AdamW(Adam):
 # %check adamw
 
 # %% [markdown]
-# Three weights, all 1, none of which the loss cares about: their slopes are noise around zero, but of different strength. All should decay alike.
+# Three weights, all 1, none of which the loss cares about: their slopes are noise around zero, but of different strength. All should decay alike, from 1
+# towards (1 − 0.01 · 0.5)³⁰⁰ = 0.22, and the noise may add a little.
 
 # %%
 for optimizer_class in (Adam, AdamW):
@@ -455,9 +457,12 @@ for optimizer_class in (Adam, AdamW):
     for _ in range(300):
         w.grad = noise.choice([-1, 1]) * np.array([0.1, 1.0, 10.0])
         optimizer.step()
-    print(f"{optimizer_class.__name__:5} {w.numpy()}")
+    print(f"{optimizer_class.__name__:5} {w.numpy().round(3)}")
 
 # %% [markdown]
+# With AdamW the three agree: all have decayed, and the noise, divided by its own size, has moved them by the same 0.08. With Adam the strong noise has all but switched the
+# decay off (0.75 is left), and the weak one has let it through many times over.
+#
 # ## 7 · Schedules
 #
 # Far from the goal long steps are good; close to it they overshoot. So one begins with a large learning rate and lowers it on the way. A **scheduler** holds an optimizer and
@@ -572,10 +577,11 @@ plt.show()
 # **By hand.** Gradients `[3, 0]` and `[4]`: the norm is $\sqrt{9 + 16} = 5$. With max 1, all are multiplied by 0.2: `[0.6, 0]` and `[0.8]`. With max 10 nothing happens.
 # Clipping each parameter by itself would give `[1, 0]` and `[1]`: another direction.
 #
-# The rule of before holds: **never write into a gradient array.** Two parameters may share one, and `*=` would shorten it twice. Put a new array in its place:
+# The rule from exercise 2 holds here, too: **never write into a gradient array.** Two parameters may share one, and `*=` would shorten it twice. Put a new array in its place:
 # `parameter.grad = parameter.grad * scale`.
 #
-# `np.linalg.norm(array)` is the root of the sum of squares of one array, and `math.hypot(3, 4, 12)` that of any number of numbers. (Pascanu, Mikolov and Bengio, 2013.)
+# `np.linalg.norm(array)` is the root of the sum of squares of one array, and `math.hypot(3, 4, 12)` that of any number of numbers. The
+# norm that you return is a Python float; `math.hypot` gives one. (Pascanu, Mikolov and Bengio, 2013.)
 
 # %% tags=["exercise:clip-grad-norm"]
 #| export
@@ -622,8 +628,9 @@ def clip_grad_norm(parameters, max_norm):
 # **By hand.** `SGD([w], lr=0.1)` gives `{"lr": 0.1}`: it remembers nothing. `SGD([w], lr=0.1, momentum=0.9)` gives `{"lr": 0.1, "0.velocity": array}`. Loading the first into
 # the second: `"0.velocity"` is missing, ValueError.
 #
-# `copy.copy(value)` copies an array, and leaves a number a number. `np.shape(value)` is the shape of an array, and `()` for a number. `value[...] = other` writes all numbers
-# of `other` into the array `value`.
+# `copy.copy(value)` copies an array, and leaves a number a number. `np.shape(value)` is the shape of an array, and `()` for a number; but an array, too, may have the shape
+# `()`, if a parameter is a single number. So ask `isinstance(value, np.ndarray)` whether something *is* an array. `value[...] = other` writes all numbers of `other` into
+# the array `value`, whatever its shape.
 
 # %% tags=["exercise:optimizer-state"]
 #| export
@@ -676,23 +683,23 @@ def load_optimizer_state(optimizer, state):
 # - **Rosenbrock's banana** (1960), a bent valley: finding it is easy, following it is not;
 # - **Beale's plain,** with cliffs at its edge.
 #
-# The three rates can be turned one by one. Where a path leaves the picture for good, its optimizer has jumped off a cliff. Questions to play with: how large may each rate be
-# in the valley? Which optimizer forgives the most? With a momentum of 0.99, what happens at the star? (On the banana, begin with rates of 0.001, 0.0005 and 0.05, and 300
-# steps.)
+# Each landscape comes with three rates that suit it. The sliders multiply them: ×2 is twice as long a step, and the legend shows the product. Where a path leaves the picture
+# for good, its optimizer has jumped off a cliff. Questions to play with: how large may each rate be in the valley? Which optimizer forgives the most? With a momentum of
+# 0.99, what happens at the star?
 
 # %%
 import ipywidgets
 
-LANDSCAPES = {  # loss, gradient, start, goal, what the picture shows (left, right, bottom, top)
+LANDSCAPES = {  # loss, gradient, start, goal, what the picture shows (left, right, bottom, top), rates for SGD, momentum, Adam
     "valley": (
         lambda x, y: (x**2 + 100 * y**2) / 20,
         lambda x, y: [x / 10, 10 * y],
-        (-4, 1.2), (0, 0), (-5, 3, -1.6, 1.6),
+        (-4, 1.2), (0, 0), (-5, 3, -1.6, 1.6), (0.18, 0.05, 0.2),
     ),
     "Rosenbrock": (
         lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2,
         lambda x, y: [-2 * (1 - x) - 400 * x * (y - x**2), 200 * (y - x**2)],
-        (-1.2, 1), (1, 1), (-1.8, 1.6, -0.6, 2.2),
+        (-1.2, 1), (1, 1), (-1.8, 1.6, -0.6, 2.2), (0.0015, 0.003, 0.3),
     ),
     "Beale": (
         lambda x, y: (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2,
@@ -700,7 +707,7 @@ LANDSCAPES = {  # loss, gradient, start, goal, what the picture shows (left, rig
             2 * (1.5 - x + x * y) * (y - 1) + 2 * (2.25 - x + x * y**2) * (y**2 - 1) + 2 * (2.625 - x + x * y**3) * (y**3 - 1),
             2 * (1.5 - x + x * y) * x + 4 * (2.25 - x + x * y**2) * x * y + 6 * (2.625 - x + x * y**3) * x * y**2,
         ],
-        (1, 1.5), (3, 0.5), (-0.5, 4.2, -1.2, 2),
+        (1, 1.5), (3, 0.5), (-0.5, 4.2, -1.2, 2), (0.01, 0.005, 0.1),
     ),
 }  # fmt: skip
 
@@ -718,12 +725,13 @@ def walk(optimizer, gradient, steps, frame):
     return np.array(path).T  # (2, steps + 1)
 
 
-def race(landscape="valley", sgd_lr=0.18, momentum_lr=0.05, momentum=0.9, adam_lr=0.2, steps=100):
-    loss, gradient, start, goal, frame = LANDSCAPES[landscape]
+def race(landscape="valley", sgd=1.0, heavy=1.0, momentum=0.9, adam=1.0, steps=200):
+    loss, gradient, start, goal, frame, rates = LANDSCAPES[landscape]
+    sgd, heavy, adam = (factor * rate for factor, rate in zip((sgd, heavy, adam), rates))
     racers = {
-        f"SGD, {sgd_lr:.2g}": lambda parameters: SGD(parameters, lr=sgd_lr),
-        f"momentum, {momentum_lr:.2g}": lambda parameters: SGD(parameters, lr=momentum_lr, momentum=momentum),
-        f"Adam, {adam_lr:.2g}": lambda parameters: Adam(parameters, lr=adam_lr),
+        f"SGD, {sgd:.2g}": lambda parameters: SGD(parameters, lr=sgd),
+        f"momentum, {heavy:.2g}": lambda parameters: SGD(parameters, lr=heavy, momentum=momentum),
+        f"Adam, {adam:.2g}": lambda parameters: Adam(parameters, lr=adam),
     }
     x, y = np.meshgrid(np.linspace(*frame[:2], 80), np.linspace(*frame[2:], 80))
     figure, (land, curve) = plt.subplots(1, 2, figsize=(8, 3.3), width_ratios=(3, 2), layout="constrained")
@@ -734,29 +742,34 @@ def race(landscape="valley", sgd_lr=0.18, momentum_lr=0.05, momentum=0.9, adam_l
         curve.plot(loss(*path.astype(np.float64)))
     land.plot(*goal, "*", color="gold", markersize=14, markeredgecolor="black")
     land.set(xlim=frame[:2], ylim=frame[2:], title=landscape)
-    curve.set(yscale="log", xlabel="step", title="loss", ylim=(1e-6, None))
+    curve.set(yscale="log", xlabel="step", title="loss", ylim=(1e-6, 10 * loss(*start)))
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     plt.show()
 
 
-def dial(value):
-    return ipywidgets.FloatLogSlider(value=value, min=-4, max=0.5, step=0.05, readout_format=".2g")
+def times(of):
+    return ipywidgets.FloatLogSlider(value=1, min=-1.5, max=1.5, step=0.05, readout_format=".2f", description=f"{of} ×")
 
 
 ipywidgets.interact(
     race,
-    landscape=list(LANDSCAPES), sgd_lr=dial(0.18), momentum_lr=dial(0.05), momentum=(0.0, 0.99, 0.01), adam_lr=dial(0.2), steps=(10, 400, 10),
+    landscape=list(LANDSCAPES), sgd=times("SGD"), heavy=times("momentum"), momentum=(0.0, 0.99, 0.01), adam=times("Adam"), steps=(10, 400, 10),
 );
 
 # %% [markdown]
 # ## A network learns, and somebody had to do the work
 #
 # Back to the half-moons and the 65 weights. To set their gradients, somebody has to derive the loss with respect to every one of them, on paper. For *this* network it has
-# been done. With hidden $h = \tanh(xW_1^{\mathsf T} + b_1)$, outputs $o = hW_2^{\mathsf T} + b_2$ and the mean of $(o - t)^2$ over N points, the chain rule gives, from the
-# loss backwards:
+# been done. The hidden numbers are $h = \tanh(xW_1^{\mathsf T} + b_1)$, the outputs $o = hW_2^{\mathsf T} + b_2$, and the loss $L$ is the mean of $(o - t)^2$ over N points.
+# The chain rule goes from the loss backwards, one step at a time. It is enough to see that there are many:
 #
-# $$\frac{\partial L}{\partial o} = \tfrac{2}{N}(o - t) \quad\to\quad \frac{\partial L}{\partial W_2} = \left(\frac{\partial L}{\partial o}\right)^{\!\mathsf T}\! h \quad\to\quad
-# \frac{\partial L}{\partial h} = \frac{\partial L}{\partial o}\,W_2 \quad\to\quad \cdot\,(1 - h^2) \quad\to\quad \frac{\partial L}{\partial W_1} = (\ldots)^{\mathsf T} x$$
+# | | |
+# |---|---|
+# | the slope at the outputs | $s = \tfrac{2}{N}(o - t)$ |
+# | so the gradient of the last weights is | $s^{\mathsf T} h$ |
+# | the slope at the hidden numbers | $s\,W_2$ |
+# | before the tanh | $s\,W_2 \cdot (1 - h^2)$ |
+# | so the gradient of the first weights is | $\left(s\,W_2 \cdot (1 - h^2)\right)^{\mathsf T} x$ |
 #
 # Those are the lines of `set_gradients` below. They fit this network and no other. Follow them as far as you care to, then look at what 400 steps do. (The dashed line is
 # where the 300 guesses ended. Guessing gets hopeless fast: here there are 65 weights to be right at the same time, and a network for digits has 101,770.)
@@ -848,7 +861,8 @@ plt.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# The flat part on the left is the same as in module 01: getting ready. A network with many tiny parameters pays it for each of them.
+# The flat part on the left is the same as in module 01: getting ready. A network with many tiny parameters pays it for each of them. On the right Adam takes several times as
+# long as SGD: it walks over the arrays of its averages again and again, and takes a root of each number.
 #
 # ## Reflect
 #
@@ -856,8 +870,8 @@ plt.show()
 #
 # 1. GPT-3 has 175 billion weights. In float32, how much memory do weights, gradients and Adam's state need together, before the first word is read? (`array_bytes` knows.)
 #    How many machines of yours is that?
-# 2. In the valley Adam is at the star early, and then swings around it for a long time: its steps have about the length η, however small the slope has become. Which of your
-#    other exercises helps?
+# 2. The gradients of random batches are noisy. Give the race some noise: `noise = np.random.default_rng(0)` at the top of `walk`, and `+ noise.normal(size=2)` behind the
+#    gradient. Does anybody still come to rest on the star? Which of your other exercises helps?
 # 3. Replace `Tanh` by `ReLU` in the network of the half-moons. One line in `set_gradients` must change. Which one, and would anything tell you if you forgot it?
 # 4. Now add a third layer. How many lines of `set_gradients` are new? How many would LeNet need, with its seven layers, or a transformer with fifty?
 #
