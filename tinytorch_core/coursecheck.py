@@ -16,6 +16,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -27,7 +29,7 @@ from tinytorch_core.catalogue import Course, Historical, Module
 from tinytorch_core.errors import GraderError
 from tinytorch_core.export import Export, export
 from tinytorch_core.grader import judge
-from tinytorch_core.grader.checks import Exchange, Package, load
+from tinytorch_core.grader.checks import CheckFile, Exchange, Package, load
 from tinytorch_core.grader.client import Grader
 from tinytorch_core.grader.job import Accepted, GradeJob, RunJob
 from tinytorch_core.kernel.checking import Check
@@ -199,7 +201,12 @@ def _bytes(notebook: NotebookNode) -> bytes:
 
 def solved(course: Course, modules: Sequence[Module]) -> tuple[Accepted, ...]:
     """The package as the authors' solutions make it."""
-    return tuple(_accepted(m, export(authoring.solution_notebook(course, m), m)) for m in modules)
+    return tuple(_solved(course, m, course.notebook_source(m.id).stat().st_mtime_ns) for m in modules)
+
+
+@lru_cache(maxsize=64)
+def _solved(course: Course, module: Module, changed: int) -> Accepted:
+    return _accepted(module, export(authoring.solution_notebook(course, module), module))
 
 
 def _accepted(module: Module, exported: Export) -> Accepted:
@@ -230,17 +237,25 @@ async def _check_mutants(course: Course, mutants: Sequence[tuple[Module, authori
 
 
 def check_mutant(course: Course, module: Module, mutant: authoring.Mutant, observer: Observer) -> Finding:
-    """A mutant dies if a check of its own exercise does not pass. "Not attempted" or an error of ours is no death."""
+    """A mutant dies if a check of its own exercise does not pass. "Not attempted" or an error of ours is no death.
+
+    Only these checks are asked, unless it survives them: then the others are, to say who would have noticed.
+    """
     start = time.perf_counter()
     exported = export(authoring.mutant_notebook(course, module, mutant.name), module)
     package = Package.of(solved(course, course.before(module)), _accepted(module, exported))
-    exchange = Exchange(load(course.checks_source(module.id)), package, Stages)
-    observer.observe(exchange)
-    results = [c for stage in judge.judge(exchange, exported) for c in stage.checks]
-    killers = [c for c in results if c.outcome in ("failed", "missing") and c.exercise == mutant.exercise]
+    whole = load(course.checks_source(module.id))
+    own = replace(whole, checks=tuple(c for c in whole.checks if c.exercise == mutant.exercise))
+
+    def results(file: CheckFile) -> list[CheckResult]:
+        exchange = Exchange(file, package, Stages)
+        observer.observe(exchange)
+        return [c for stage in judge.judge(exchange, exported) for c in stage.checks]
+
+    killers = [c for c in results(own) if c.outcome in ("failed", "missing")]
     return Finding(
         module=module.id, kind="mutant", name=mutant.name, exercise=mutant.exercise, ok=bool(killers),
-        message=killers[0].title if killers else _survived(mutant, results), seconds=time.perf_counter() - start,
+        message=killers[0].title if killers else _survived(mutant, results(whole)), seconds=time.perf_counter() - start,
     )  # fmt: skip
 
 
