@@ -281,7 +281,7 @@ def with_reductions(draw):
 
 
 @exercise("loss-reduction")
-@given(with_reductions(lambda rng: {"losses": rng.uniform(0, 5, size=some_shape(rng, 2))}))
+@given(with_reductions(lambda rng: {"losses": rng.uniform(0, 5, size=rng.integers(2, 5, size=2))}))
 @wants(lambda losses, reductions: [reduced(losses, r) for r in (*reductions, "mean")])
 def test_reduced_makes_one_number(tt, losses, reductions):
     """reduced gives the mean, the sum, or the losses as they are; without a word, the mean.
