@@ -900,6 +900,21 @@ def test_zero_grad_forgets_the_gradient(tt, x, gradient):
     return before, x.grad, x.numpy()
 
 
+@stage("compatibility")
+@given(lambda rng: {"x": rng.normal(size=3), "y": rng.normal(size=3), "times": float(rng.normal())})
+@wants(lambda x, y, times: [[a_tensor(x - times * y), [x, y], times]] * 3)
+def test_tensors_may_be_given_by_name(tt, x, y, times):
+    """A tensor that is given to an operation by name is an input like any other: the engine sees it, and forward gets its array.
+
+    `operation` is given: if this fails, its cell was changed.
+    """
+    minus = tt.operation(lambda x, y=None, times=1: np.subtract(x, times * y))
+    x, y = tt.Tensor(x), tt.Tensor(y)
+    with engine_hears(tt) as heard:
+        outputs = [minus(x, y, times=times), minus(x, times=times, y=y), minus(y=y, times=times, x=x)]
+    return [[output, facts["inputs"], facts["params"]["times"]] for output, facts in zip(outputs, heard, strict=True)]
+
+
 def small_peak(answer, x, steps):
     if not isinstance(answer, list) or len(answer) != 2 or not all(type(n) in (int, float) for n in answer):
         return "two numbers were expected"

@@ -266,11 +266,17 @@ photo, labels, photo.shape, labels.dtype
 def operation(forward):
     """Make an operation on tensors of `forward`, a function of NumPy arrays.
 
-    It is called as forward(*arrays, **params) and returns an array, or a pair (array, kept).
+    It is called as forward(*arrays, **params) and returns an array, or a pair (array, kept). Tensors may be given by name, too.
     """
+    code = getattr(forward, "__code__", None)
+    names = code.co_varnames[: code.co_argcount] if code else ()
 
     @functools.wraps(forward)
     def op(*inputs, **params):
+        for name in names[len(inputs) :] if params else ():
+            if not isinstance(params.get(name), Tensor):
+                break
+            inputs += (params.pop(name),)  # an input like the others: the engine must see it
         return apply(op, *inputs, **params)
 
     op.forward, op.backward = forward, None
