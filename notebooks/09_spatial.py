@@ -766,7 +766,7 @@ class BatchNorm2d(Module):
 # %%
 def loudness(normalized):
     rng, x, found = np.random.default_rng(1), Tensor(new_digits[:16]), []
-    for depth in range(10):
+    for _ in range(10):
         x = Conv2d(x.shape[1], 8, 3, padding=1, seed=rng)(x)
         x = ReLU()(BatchNorm2d(8)(x) if normalized else x)
         found.append(x.data.std())
@@ -889,7 +889,7 @@ plt.show()
 # 3. Where does the time of a training step go, now?
 
 # %%
-from tinytorch.setup import array_bytes, readable_bytes
+from tinytorch.setup import readable_bytes
 
 print("                                     loops    im2col    gain      picture    columns")
 for n, channels, size, out, kernel in ((1, 1, 8, 1, 3), (2, 1, 28, 6, 5), (1, 16, 14, 16, 3), (1, 64, 8, 64, 3)):
