@@ -157,8 +157,15 @@ def counted(size, kernel, stride, padding):
     return len([start for start in range(0, size + 2 * padding, stride) if start + kernel <= size + 2 * padding])
 
 
+def sizes_to_count(rng):
+    cases = zip(
+        rng.integers(4, 12, 12), rng.integers(1, 5, 12), rng.integers(1, 5, 12), rng.integers(0, 3, 12), strict=True
+    )
+    return {"sizes": [[int(n) for n in case] for case in cases]}
+
+
 @exercise("conv-loops")
-@given(lambda rng: {"sizes": [[int(rng.integers(4, 12)), *(int(n) for n in rng.integers(1, 5, 2)), int(rng.integers(3))] for _ in range(12)]})  # fmt: skip
+@given(sizes_to_count)
 @wants(lambda sizes: {str(case): counted(*case) for case in sizes})
 def test_output_size_counts_windows(tt, sizes):
     """output_size(size, kernel, stride, padding) is the number of windows that fit.
@@ -570,7 +577,7 @@ def added_by_slices(columns):
 def test_col2im_adds_whole_slices(tt, columns):
     """25 additions of slices are enough for a kernel of 5 × 5, however many windows there are.
 
-    Loop over the taps. np.add.at and loops over the windows are slower by far.
+    Loop over the taps. A loop over the windows is slower by far.
     """
     return often(lambda: tt.col2im(columns, (6, 3, 24, 24), (5, 5), (1, 1)), 3)[:, 1]
 
@@ -704,8 +711,13 @@ def starts_evenly(answer, channels, out, kernel):
     return None
 
 
+def a_wide_layer(rng):
+    channels, out, width = (int(rng.integers(*bounds)) for bounds in ((4, 9), (150, 200), (3, 6)))
+    return {"channels": channels, "out": out, "kernel": [2, width]}
+
+
 @exercise("conv-layer")
-@given(lambda rng: {"channels": int(rng.integers(4, 9)), "out": int(rng.integers(150, 200)), "kernel": [2, int(rng.integers(3, 6))]})  # fmt: skip
+@given(a_wide_layer)
 @judged(starts_evenly)
 def test_conv_layer_starts_with_even_random_numbers(tt, channels, out, kernel):
     """weight (out, in, kH, kW) and bias (out,) begin as float32, spread evenly over ±1/√(in·kH·kW).
@@ -969,7 +981,7 @@ def pool_by_reshape(x):
 def test_max_pool_speed(tt, x):
     """Pooling, there and back, is a few operations on whole arrays for each tap.
 
-    Four taps for a window of 2 × 2: no loop over windows, and no np.add.at.
+    Four taps for a window of 2 × 2, and no loop over windows.
     """
 
     def there_and_back():
@@ -1308,8 +1320,8 @@ def test_every_layer_is_a_module(tt, names):
 
     If one is not, its class line was changed: class Conv2d(Module).
     """
-    made = {"Conv2d": lambda: tt.Conv2d(1, 1, 2), "MaxPool2d": lambda: tt.MaxPool2d(2), "AvgPool2d": lambda: tt.AvgPool2d(2), "BatchNorm2d": lambda: tt.BatchNorm2d(3)}  # fmt: skip
-    return [isinstance(made.get(n, getattr(tt, n))() if n in made else getattr(tt, n), tt.Module) for n in names]
+    made = {"Conv2d": (1, 1, 2), "MaxPool2d": (2,), "AvgPool2d": (2,), "BatchNorm2d": (3,)}
+    return [isinstance(getattr(tt, n)(*made[n]) if n in made else getattr(tt, n), tt.Module) for n in names]
 
 
 def a_network(rng):
@@ -1362,7 +1374,7 @@ def bars(rng, count):
 
 
 def bars_to_learn(rng):
-    (x, y), (fresh_x, fresh_y) = bars(rng, 160), bars(rng, 100)
+    (x, y), (fresh_x, fresh_y) = bars(rng, 200), bars(rng, 100)
     return {"x": x, "y": y, "fresh_x": fresh_x, "fresh_y": fresh_y}
 
 
@@ -1370,7 +1382,7 @@ def mostly_right(answers, x, y, fresh_x, fresh_y):
     if not isinstance(answers, np.ndarray) or answers.shape != fresh_y.shape:
         return "one answer, 0 or 1, was expected for each fresh picture"
     share = np.mean(answers == fresh_y)
-    return None if share >= 0.9 else f"only {share:.0%} of fresh pictures were told right; at least 90% are expected"
+    return None if share >= 0.85 else f"only {share:.0%} of fresh pictures were told right; at least 85% are expected"
 
 
 @stage("integration")
@@ -1384,17 +1396,24 @@ def test_a_network_learns_to_see(tt, x, y, fresh_x, fresh_y):
     rng = np.random.default_rng(3)
     net = tt.Sequential(
         tt.Conv2d(1, 6, 3, padding=1, seed=rng), tt.BatchNorm2d(6), tt.ReLU(), tt.MaxPool2d(2),
-        tt.Conv2d(6, 8, 3, seed=rng), tt.ReLU(), tt.AvgPool2d(3), tt.Flatten(), tt.Linear(8, 2, seed=rng),
+        tt.Conv2d(6, 8, 3, seed=rng), tt.ReLU(), tt.MaxPool2d(3), tt.Flatten(), tt.Linear(8, 2, seed=rng),
     )  # fmt: skip
     batches = [(tt.Tensor(x[i : i + 20]), tt.Tensor(y[i : i + 20])) for i in range(0, len(x), 20)]
-    tt.Trainer(net, tt.Adam(net.parameters(), lr=0.02), tt.CrossEntropyLoss()).fit(batches, epochs=8)
+    tt.Trainer(net, tt.Adam(net.parameters(), lr=0.01), tt.CrossEntropyLoss()).fit(batches, epochs=12)
     with tt.no_grad():
         return net.eval()(tt.Tensor(fresh_x)).data.argmax(axis=1)
 
 
 @stage("integration")
 @given(lambda rng: {"x": rng.normal(size=(4, 2, 5, 4)) * 3 + 1, "fresh": rng.normal(size=(1, 2, 5, 4))})
-@wants(lambda x, fresh: [a_tensor(known(fresh, 1, 0, *remembered([x, x]))), ["bias", "running_mean", "running_var", "weight"]], rtol=1e-4, atol=1e-5)  # fmt: skip
+@wants(
+    lambda x, fresh: [
+        a_tensor(known(fresh, 1, 0, *remembered([x, x]))),
+        ["bias", "running_mean", "running_var", "weight"],
+    ],
+    rtol=1e-4,
+    atol=1e-5,
+)
 def test_what_was_seen_is_saved(tt, x, fresh):
     """The running mean and variance are saved with the network, and loaded into another one.
 

@@ -3,11 +3,13 @@
 #
 # **A multilayer perceptron sees a picture as a list of numbers. Neighbours should matter.**
 #
-# You can train networks now. So train one on handwritten digits: 784 pixels, a hidden layer, ten answers. The first cell below does it in a fraction of a second, and nearly nine digits out of ten are read correctly. Then it shifts
-# the same digits to the right, pixel by pixel. You would hardly notice. The network is lost.
+# You can train networks now. So train one on handwritten digits: 784 pixels, a hidden layer, ten answers. The first cell below does it in a
+# fraction of a second, and nearly nine digits out of ten are read correctly. Then it shifts the same digits to the right, pixel by pixel.
+# You would hardly notice. The network is lost.
 #
-# No wonder. What did `Flatten` do to the picture? It made a list of 784 numbers, and for a `Linear` layer their order means *nothing*. Exchange pixels 17 and 508 in all pictures, and it learns just as well. That two pixels are neighbours,
-# that a stroke on the left and a stroke on the right are both strokes: it has to learn all that anew at every place, with weights of its own.
+# No wonder. What did `Flatten` do to the picture? It made a list of 784 numbers, and for a `Linear` layer their order means *nothing*.
+# Exchange pixels 17 and 508 in all pictures, and it learns just as well. That two pixels are neighbours, that a stroke on the left and a
+# stroke on the right are both strokes: it has to learn all that anew at every place, with weights of its own.
 #
 # Two ideas mend this. Together they are the **convolution**:
 #
@@ -15,14 +17,14 @@
 # - **Use the same weights everywhere.** What is a corner here is a corner there. Let one set of weights slide over the whole picture.
 #
 # ```text
-#                              the same nine weights
-#      picture              ┌───┐                        feature map
-#      . . . . . . . .      │w w│w                       . . . . . .
-#      . ┌─────┐ . . .      │w w│w   times, and added    . . . . . .
-#      . │x x x│ . . .  ──▶ │w w│w  ─────────────────▶   . ■ . . . .     one number for each window:
-#      . │x x x│ . . .      └───┘                        . . . . . .     "how much does it look like w?"
-#      . │x x x│ . . .      the kernel                   . . . . . .
-#      . └─────┘ . . .
+#      picture                 the kernel: nine weights,       feature map
+#      . . . . . . . .         the same everywhere             . . . . . .
+#      . ┌─────┐ . . .              ┌─────┐                    . . . . . .
+#      . │x x x│ . . .              │w w w│                    . ■ . . . .     one number for each window:
+#      . │x x x│ . . .     ──▶      │w w w│      ──▶           . . . . . .     how much does it look like w?
+#      . │x x x│ . . .              │w w w│                    . . . . . .
+#      . └─────┘ . . .              └─────┘                    . . . . . .
+#      . . . . . . . .
 # ```
 #
 # ```text
@@ -40,7 +42,8 @@
 #     01 setup           measure
 # ```
 #
-# Nine exercises. From here on you write the way there and the way back of an operation side by side. When you complete this module, you have reached the third milestone, *I Can Process Images!*, and the notebook **LeNet (1998)** opens.
+# Nine exercises. From here on you write the way there and the way back of an operation side by side. When you complete this module, you
+# have reached the third milestone, *I Can Process Images!*, and the notebook **LeNet (1998)** opens.
 
 # %%
 # %load_ext tinytorch_core
@@ -156,7 +159,8 @@ def check_pictures(x, weight=None, bias=None):
 #
 # All channels of the window are used, and added up. Each of the `out` kernels makes one channel of the output.
 #
-# **By hand.** A picture of 3 × 4 with a dark left and a bright right half, and a kernel that asks "is my right neighbour brighter than I am?":
+# **By hand.** A picture of 3 × 4 with a dark left and a bright right half, and a kernel that asks "is my right neighbour brighter than I
+# am?":
 #
 # ```text
 #      0  0  5  5                              0·(−1) + 0·1    0·(−1) + 5·1    5·(−1) + 5·1        0  5  0
@@ -166,7 +170,8 @@ def check_pictures(x, weight=None, bias=None):
 #
 # Zero where nothing happens, 5 at the edge: two weights have found it, in every row.
 #
-# **How large is the output?** As many windows as fit. Along one axis the first starts at 0, and the last has to end within the padded picture:
+# **How large is the output?** As many windows as fit. Along one axis the first starts at 0, and the last has to end within the padded
+# picture:
 #
 # $$\text{windows} = \left\lfloor \frac{\text{size} + 2\cdot\text{padding} - \text{kernel}}{\text{stride}} \right\rfloor + 1$$
 #
@@ -177,9 +182,11 @@ def check_pictures(x, weight=None, bias=None):
 # | 8 | 3 | 2 | 0 | 3 | they start at 0, 2, 4; the last column is never seen |
 # | 2 | 3 | 1 | 0 | none | ValueError |
 #
-# (Mathematicians turn the kernel upside down first, and call only that a convolution; this one they call *cross-correlation*. For a network, which learns its kernels, it makes no difference, and all frameworks do it as we do.)
+# (Mathematicians turn the kernel upside down first, and call only that a convolution; this one they call *cross-correlation*. For a
+# network, which learns its kernels, it makes no difference, and all frameworks do it as we do.)
 #
-# Write it with loops over n, o, i and j, on plain arrays. `for n, o, i, j in np.ndindex(shape):` is four loops in one line, over all indices of an array of that shape. What is inside is your formula: a window is the slice `x[n, :, top : top + kh, left : left + kw]`, and
+# Write it with loops over n, o, i and j, on plain arrays. `for n, o, i, j in np.ndindex(shape):` is four loops in one line, over all
+# indices of an array of that shape. What is inside is your formula: a window is the slice `x[n, :, top : top + kh, left : left + kw]`, and
 # NumPy may multiply it and add it up.
 
 # %% tags=["exercise:conv-loops"]
@@ -219,7 +226,8 @@ def conv2d_loops(x, weight, bias=None, stride=1, padding=0):
 # %check conv-loops
 
 # %% [markdown]
-# It works, and you can look at what it does. Here are four kernels, thought up by people long before anybody let a machine learn them, on one of the digits. Red is positive, blue is negative. Add one of your own.
+# It works, and you can look at what it does. Here are four kernels, thought up by people long before anybody let a machine learn them, on
+# one of the digits. Red is positive, blue is negative. Add one of your own.
 
 # %%
 import ipywidgets
@@ -251,8 +259,9 @@ ipywidgets.interact(look_for, kernel=list(KERNELS), digit=(0, 20));
 # %% [markdown]
 # ## 2 · Windows side by side
 #
-# The loops make a Python step for every single output number, and a small layer has a hundred thousand of them. You know the remedy: *one large matrix product* (module 04). A convolution can be made into one. Every output number is the kernel, written as a row, times its window, written as a column. So write **all** windows
-# as columns, side by side:
+# The loops make a Python step for every single output number, and a small layer has a hundred thousand of them. You know the remedy: *one
+# large matrix product* (module 04). A convolution can be made into one. Every output number is the kernel, written as a row, times its
+# window, written as a column. So write **all** windows as columns, side by side:
 #
 # ```text
 #                          four windows of 2 × 2            im2col: one column for each window
@@ -262,9 +271,12 @@ ipywidgets.interact(look_for, kernel=list(KERNELS), digit=(0, 20));
 #                                                                5   6   8   9      ◀ bottom right
 # ```
 #
-# That is called **im2col**, "image to columns". For one picture the table has C·kH·kW rows and oH·oW columns. (Chellapilla, Puri and Simard, 2006.)
+# That is called **im2col**, "image to columns". For one picture the table has C·kH·kW rows and oH·oW columns. (Chellapilla, Puri and
+# Simard, 2006.)
 #
-# Collecting the windows in a loop would again be slow. But look at memory: nothing has to be computed, the numbers are all there, only to be *read in another order*, some of them several times. Which is what the **strides** of an array are for: how many bytes it is from one index to the next, along each axis. A picture
+# Collecting the windows in a loop would again be slow. But look at memory: nothing has to be computed, the numbers are all there, only to
+# be *read in another order*, some of them several times. Which is what the **strides** of an array are for: how many bytes it is from one
+# index to the next, along each axis. A picture
 # (3, 3) in float32 has strides (12, 4): a row further down is 12 bytes on, a column further right 4.
 #
 # Now imagine an array `windows[p, q, i, j]`: place (p, q) of the kernel, in window (i, j).
@@ -276,9 +288,12 @@ ipywidgets.interact(look_for, kernel=list(KERNELS), digit=(0, 20));
 # | i | `stride` rows further down | 12 · stride |
 # | j | `stride` columns further right | 4 · stride |
 #
-# So `windows` is the *same memory*, with shape (2, 2, 2, 2) and strides (12, 4, 12, 4). `as_strided(x, shape, strides)` makes such an array without copying a number. The axes N and C come first and keep their strides: shape (N, C, kH, kW, oH, oW). After that a `reshape` to (N, C·kH·kW, oH·oW) copies everything, once, at NumPy's speed.
+# So `windows` is the *same memory*, with shape (2, 2, 2, 2) and strides (12, 4, 12, 4). `as_strided(x, shape, strides)` makes such an array
+# without copying a number. The axes N and C come first and keep their strides: shape (N, C, kH, kW, oH, oW). After that a `reshape` to (N,
+# C·kH·kW, oH·oW) copies everything, once, at NumPy's speed.
 #
-# Beware: `as_strided` believes whatever you say. Tell it a wrong shape, and it reads memory that belongs to somebody else. So take the sizes from `output_size`, which has looked. (And say `writeable=False`: nobody should write into windows that overlap.)
+# Beware: `as_strided` believes whatever you say. Tell it a wrong shape, and it reads memory that belongs to somebody else. So take the
+# sizes from `output_size`, which has looked. (And say `writeable=False`: nobody should write into windows that overlap.)
 
 # %% tags=["exercise:im2col"]
 #| export
@@ -313,11 +328,14 @@ im2col(np.arange(1, 10).reshape(1, 1, 3, 3), (2, 2))
 #
 # $$\underbrace{Y}_{(N,\ \mathrm{out},\ oH \cdot oW)} = \underbrace{W}_{(\mathrm{out},\ C \cdot kH \cdot kW)}\;\underbrace{\text{columns}}_{(N,\ C \cdot kH \cdot kW,\ oH \cdot oW)} + \underbrace{b}_{(\mathrm{out},\ 1)}$$
 #
-# The weight stands on the left, so that the result comes out with its channels before its places: reshape it to (N, out, oH, oW), and it is done.
+# The weight stands on the left, so that the result comes out with its channels before its places: reshape it to (N, out, oH, oW), and it is
+# done.
 #
-# **By hand.** The picture 1 … 9 from above, kernel `[[1, 0], [0, -1]]`, bias 10. As a row it is `1 0 0 -1`; times the first column: 1 − 5 + 10 = 6. The others: 2 − 6 + 10, 4 − 8 + 10, 5 − 9 + 10. Output `[[6, 6], [6, 6]]`.
+# **By hand.** The picture 1 … 9 from above, kernel `[[1, 0], [0, -1]]`, bias 10. As a row it is `1 0 0 -1`; times the first column: 1 − 5 +
+# 10 = 6. The others: 2 − 6 + 10, 4 − 8 + 10, 5 − 9 + 10. Output `[[6, 6], [6, 6]]`.
 #
-# What will the way back need? The columns: you will see in a moment. They have to be made anyway, so return them as `kept`: `return output, columns`.
+# What will the way back need? The columns: you will see in a moment. They have to be made anyway, so return them as `kept`:
+# `return output, columns`.
 #
 # Pad first, and hand `im2col` pairs: `as_pair(stride)`. The bias needs an axis for the places, `bias[:, None]`.
 
@@ -359,8 +377,9 @@ print(f"loops {loops * 1e3:.1f} ms    im2col and one product {product * 1e3:.2f}
 # %% [markdown]
 # ## 4 · The columns, put back
 #
-# Now the way back, and its most interesting part first. Columns were made of a picture, and a pixel went into several of them: the 5 in the middle of our picture stands in all four. You know what happens to the gradient of a number that is used several times. **It adds up.** So columns of gradients, put back to where the pixels came from,
-# have to be *added* there:
+# Now the way back, and its most interesting part first. Columns were made of a picture, and a pixel went into several of them: the 5 in the
+# middle of our picture stands in all four. You know what happens to the gradient of a number that is used several times. **It adds up.** So
+# columns of gradients, put back to where the pixels came from, have to be *added* there:
 #
 # ```text
 #      columns, all of them 1                    put back and added
@@ -371,8 +390,9 @@ print(f"loops {loops * 1e3:.1f} ms    im2col and one product {product * 1e3:.2f}
 #           1   1   1   1
 # ```
 #
-# How to add without a loop over the windows? Do it by **rows** of the table. Row (p, q) is what *one place of the kernel* has seen while sliding, and that is, all at once, a slice of the picture: it begins at row p and column q, and goes on in steps of the stride. Signal people call such a place a **tap**. A kernel of 5 × 5 has 25 taps,
-# however large the picture is: 25 additions of whole slices.
+# How to add without a loop over the windows? Do it by **rows** of the table. Row (p, q) is what *one place of the kernel* has seen while
+# sliding, and that is, all at once, a slice of the picture: it begins at row p and column q, and goes on in steps of the stride. Signal
+# people call such a place a **tap**. A kernel of 5 × 5 has 25 taps, however large the picture is: 25 additions of whole slices.
 #
 # ```text
 #      kernel 2 × 2,           tap (0, 0)        tap (0, 1)        tap (1, 0)        tap (1, 1)
@@ -381,9 +401,11 @@ print(f"loops {loops * 1e3:.1f} ms    im2col and one product {product * 1e3:.2f}
 #                              · · ·             · · ·             ■ ■ ·             · ■ ■
 # ```
 #
-# `taps` is given: it lists these slices in the order of the rows. You will use it three times. For stride 2, say, a slice reads `x[..., 0:8:2, 1:9:2]`.
+# `taps` is given: it lists these slices in the order of the rows. You will use it three times. For stride 2, say, a slice reads
+# `x[..., 0:8:2, 1:9:2]`.
 #
-# **By hand.** Columns `[[1, 2, 3, 4], [10, 20, 30, 40], [0, 0, 0, 0], [0, 0, 0, 0]]` for a 3 × 3 picture: tap (0, 0) adds 1 2 / 3 4 to the upper left, tap (0, 1) adds 10 20 / 30 40 one column further right. Together `[[1, 12, 20], [3, 34, 40], [0, 0, 0]]`.
+# **By hand.** Columns `[[1, 2, 3, 4], [10, 20, 30, 40], [0, 0, 0, 0], [0, 0, 0, 0]]` for a 3 × 3 picture: tap (0, 0) adds 1 2 / 3 4 to the
+# upper left, tap (0, 1) adds 10 20 / 30 40 one column further right. Together `[[1, 12, 20], [3, 34, 40], [0, 0, 0]]`.
 
 # %% tags=["given:spatial-taps"]
 #| export
@@ -435,12 +457,15 @@ def col2im(columns, shape, kernel, stride=(1, 1)):
 # **By hand,** in one dimension: picture `[1, 2, 3]`, kernel `[10, 1]`, so the output is `[12, 23]`. Let the gradient be `[1, 5]`.
 #
 # - The weight: 10 was multiplied by 1 and by 2, so it gets 1·1 + 5·2 = 11; the other one 1·2 + 5·3 = 17. `[11, 17]`.
-# - The input: columns $\begin{pmatrix}10\\1\end{pmatrix}(1\;\;5) = \begin{pmatrix}10 & 50\\1 & 5\end{pmatrix}$; put back: `[10, 50 + 1, 5]` = `[10, 51, 5]`.
+# - The input: columns $\begin{pmatrix}10\\1\end{pmatrix}(1\;\;5) = \begin{pmatrix}10 & 50\\1 & 5\end{pmatrix}$; put back: `[10, 50 + 1, 5]`
+#   = `[10, 51, 5]`.
 # - The bias: 1 + 5 = 6.
 #
-# Return three functions, as in module 07 (the weight's is called in every step; the input's never in the first layer, where nobody wants the gradient of the pictures; the bias's only if there is one). Every gradient has exactly the shape of its input.
+# Return three functions, as in module 07 (the weight's is called in every step; the input's never in the first layer, where nobody wants
+# the gradient of the pictures; the bias's only if there is one). Every gradient has exactly the shape of its input.
 #
-# (A matter of taste, and of speed: $\text{columns}\,\bar Y^{\mathsf T}$, transposed at the end, is the same as $\bar Y\,\text{columns}^{\mathsf T}$, and often twice as fast. BLAS has its moods; measure.)
+# (A matter of taste, and of speed: $\text{columns}\,\bar Y^{\mathsf T}$, transposed at the end, is the same as
+# $\bar Y\,\text{columns}^{\mathsf T}$, and often twice as fast. BLAS has its moods; measure.)
 
 # %% tags=["exercise:conv2d-backward"]
 #| export
@@ -479,7 +504,8 @@ def conv2d_backward(gradient, columns, input, weight, bias=None, stride=1, paddi
 # %check conv2d-backward
 
 # %% [markdown]
-# Trust, but measure: your own `gradcheck`, on the awkward cases. Odd sizes, a kernel that is not square, strides that leave something over, padding.
+# Trust, but measure: your own `gradcheck`, on the awkward cases. Odd sizes, a kernel that is not square, strides that leave something over,
+# padding.
 
 # %%
 from tinytorch.autograd import gradcheck
@@ -493,11 +519,14 @@ for height, width, kh, kw, stride, padding in ((5, 5, 3, 3, 1, 0), (5, 7, 3, 2, 
 # %% [markdown]
 # ## 6 · The layer
 #
-# As with `Linear`: something that holds the weights. How large should they be in the beginning? One output number is a sum of C·kH·kW products, so by the rule of module 04 weight and bias are drawn evenly from
+# As with `Linear`: something that holds the weights. How large should they be in the beginning? One output number is a sum of C·kH·kW
+# products, so by the rule of module 04 weight and bias are drawn evenly from
 #
 # $$\left[-\frac{1}{\sqrt{C \cdot kH \cdot kW}},\ \frac{1}{\sqrt{C \cdot kH \cdot kW}}\right]$$
 #
-# **By hand.** `Conv2d(16, 32, 3)`: each output sums 16 · 9 = 144 products, so the interval is ±1/12. Its weight is (32, 16, 3, 3), 4,608 numbers, its bias (32,). That is all there is, for pictures of *any* size. A `Linear` layer from 16 × 28 × 28 numbers to 32 × 28 × 28 would have 315 million.
+# **By hand.** `Conv2d(16, 32, 3)`: each output sums 16 · 9 = 144 products, so the interval is ±1/12. Its weight is (32, 16, 3, 3), 4,608
+# numbers, its bias (32,). That is all there is, for pictures of *any* size. A `Linear` layer from 16 × 28 × 28 numbers to 32 × 28 × 28
+# would have 315 million.
 
 # %% tags=["exercise:conv-layer"]
 #| export
@@ -535,11 +564,14 @@ class Conv2d(Module):
 # %% [markdown]
 # ## 7 · Max pooling
 #
-# A feature map says *where* something was found, to the pixel. That is more than one wants to know: a seven is a seven with its corner one pixel further left. So look at windows of 2 × 2 and keep only the **largest** number of each: "it is here, roughly". The map has a quarter of its numbers left, and the next layer sees twice as far.
+# A feature map says *where* something was found, to the pixel. That is more than one wants to know: a seven is a seven with its corner one
+# pixel further left. So look at windows of 2 × 2 and keep only the **largest** number of each: "it is here, roughly". The map has a quarter
+# of its numbers left, and the next layer sees twice as far.
 #
 # $$y_{n\,c\,i\,j} = \max_{p,\,q}\; x_{n,\;c,\;i\,s + p,\;j\,s + q}$$
 #
-# Each channel by itself. If nothing else is said, the stride is the size of the window, so that the windows don't overlap; what is left over at the right and at the bottom is dropped, as in `output_size`.
+# Each channel by itself. If nothing else is said, the stride is the size of the window, so that the windows don't overlap; what is left
+# over at the right and at the bottom is dropped, as in `output_size`.
 #
 # **By hand,** windows of 2 × 2. Beneath, the places that have won, counted 0 1 / 2 3, and the way back of the gradient `[[10, 20]]`:
 #
@@ -549,11 +581,16 @@ class Conv2d(Module):
 #         x                 largest           which             to x
 # ```
 #
-# - **Gradient.** The largest gets everything; the others could have been a little larger, and nobody would have noticed. In a **tie**, the *first* in reading order gets it, alone. (Where a map is zero everywhere, as after ReLU it often is, that saves you from sending gradients in all directions.)
-# - So the forward has to remember *which* one has won. Keep a small array of tap numbers. It is an array of small integers, `np.uint16`: half the size of the picture's numbers.
+# - **Gradient.** The largest gets everything; the others could have been a little larger, and nobody would have noticed. In a **tie**, the
+#   *first* in reading order gets it, alone. (Where a map is zero everywhere, as after ReLU it often is, that saves you from sending
+#   gradients in all directions.)
+# - So the forward has to remember *which* one has won. Keep a small array of tap numbers. It is an array of small integers, `np.uint16`:
+#   half the size of the picture's numbers.
 #
-# Go through the taps, as in `col2im`. Start with what tap 0 sees, and with zeros for `which`. For each later tap, in order: `better = seen > largest` (strictly: ties stay with the first), then `largest = np.maximum(largest, seen)`. And `which`? A later tap has a larger number, so `np.maximum(which, better * np.uint16(number))` puts the
-# number where it was better, and leaves everything else alone. (`np.where` would do that as well; branches cost more than products here.)
+# Go through the taps, as in `col2im`. Start with what tap 0 sees, and with zeros for `which`. For each later tap, in order:
+# `better = seen > largest` (strictly: ties stay with the first), then `largest = np.maximum(largest, seen)`. And `which`? A later tap has a
+# larger number, so `np.maximum(which, better * np.uint16(number))` puts the number where it was better, and leaves everything else alone.
+# (`np.where` would do that as well; branches cost more than products here.)
 #
 # On the way back: for each tap, its slice gets the gradient where `which` is its number. Windows can overlap, so add.
 
@@ -604,11 +641,13 @@ def max_pool2d_backward(gradient, which, input, kernel_size, stride=None):
 # %% [markdown]
 # ## 8 · Average pooling
 #
-# The first networks of this kind did it more gently (LeCun et al., 1990): the **mean** of each window. It is what one wants where *how much* matters more than *whether at all*; modern networks end with a mean over the whole map.
+# The first networks of this kind did it more gently (LeCun et al., 1990): the **mean** of each window. It is what one wants where *how
+# much* matters more than *whether at all*; modern networks end with a mean over the whole map.
 #
 # $$y_{n\,c\,i\,j} = \frac{1}{kH \cdot kW}\sum_{p,\,q}\; x_{n,\;c,\;i\,s + p,\;j\,s + q}$$
 #
-# **By hand.** The picture from above: (1 + 3 + 2 + 0) / 4 = 1.5 and (5 + 5 + 1 + 4) / 4 = 3.75. On the way back everybody in a window gets the same, a quarter of the gradient: `[[10, 20]]` becomes
+# **By hand.** The picture from above: (1 + 3 + 2 + 0) / 4 = 1.5 and (5 + 5 + 1 + 4) / 4 = 3.75. On the way back everybody in a window gets
+# the same, a quarter of the gradient: `[[10, 20]]` becomes
 # `[[2.5, 2.5, 5, 5], [2.5, 2.5, 5, 5]]`.
 #
 # Taps once more: add up what they see. Nothing needs to be kept.
@@ -687,27 +726,38 @@ for layer in small.layers:
 # %% [markdown]
 # ## 9 · Batch normalization
 #
-# Stack ten such layers, and something happens that you have met in module 04: signals grow, or fade away, a little in each layer, until nothing is left to learn from. The right scale for the first weights helps in the first minute. But the weights change, and with every step of the *lower* layers the inputs of the *upper* ones look different.
+# Stack ten such layers, and something happens that you have met in module 04: signals grow, or fade away, a little in each layer, until
+# nothing is left to learn from. The right scale for the first weights helps in the first minute. But the weights change, and with every
+# step of the *lower* layers the inputs of the *upper* ones look different.
 #
-# A blunt remedy, and one of the most successful: **measure and mend.** In the middle of the network, take each channel, subtract its mean, divide by its standard deviation. Mean and variance are taken over the whole batch and all places, axes 0, 2 and 3:
+# A blunt remedy, and one of the most successful: **measure and mend.** In the middle of the network, take each channel, subtract its mean,
+# divide by its standard deviation. Mean and variance are taken over the whole batch and all places, axes 0, 2 and 3:
 #
 # $$\hat x = \frac{x - \mu_c}{\sqrt{\sigma_c^2 + \varepsilon}} \qquad\qquad y = \gamma_c\,\hat x + \beta_c$$
 #
-# The small ε saves us where a channel is constant. Perhaps the network had good reasons for another scale: so it gets a `weight` γ and a `bias` β for each channel, which it may learn. They begin at 1 and 0.
+# The small ε saves us where a channel is constant. Perhaps the network had good reasons for another scale: so it gets a `weight` γ and a
+# `bias` β for each channel, which it may learn. They begin at 1 and 0.
 #
-# **By hand.** One channel, the four numbers of a batch are 1, 3, 5, 7. μ = 4. The squares of the distances are 9, 1, 1, 9, so σ² = 20 / 4 = 5, and x̂ = `[-1.34, -0.45, 0.45, 1.34]`.
+# **By hand.** One channel, the four numbers of a batch are 1, 3, 5, 7. μ = 4. The squares of the distances are 9, 1, 1, 9, so σ² = 20 / 4 =
+# 5, and x̂ = `[-1.34, -0.45, 0.45, 1.34]`.
 #
-# **And when somebody asks with a single picture?** Then there is no batch to measure, and an answer should not depend on who else is asking. So while learning, the layer *remembers* what it has seen, as a running average in two buffers:
+# **And when somebody asks with a single picture?** Then there is no batch to measure, and an answer should not depend on who else is
+# asking. So while learning, the layer *remembers* what it has seen, as a running average in two buffers:
 #
 # $$\text{running} \leftarrow (1 - m)\cdot\text{running} + m\cdot\text{batch} \qquad m = \texttt{momentum} = 0.1$$
 #
 # and after `eval()` it uses these two instead of the batch's. They begin at 0 (mean) and 1 (variance).
 #
-# A subtlety that every framework has, so that yours gives the same numbers: the running variance remembers the **unbiased** variance, which divides by n − 1 instead of n, since it should estimate that of *all* pictures. n is how many numbers of a channel there are, N·H·W. **By hand:** after the batch above, running_mean = 0.9 · 0 + 0.1 · 4 = 0.4, and
-# running_var = 0.9 · 1 + 0.1 · 20 / 3 = 1.567. With n = 1 there is no variance at all: ValueError.
+# A subtlety that every framework has, so that yours gives the same numbers: the running variance remembers the **unbiased** variance, which
+# divides by n − 1 instead of n, since it should estimate that of *all* pictures. n is how many numbers of a channel there are, N·H·W. **By
+# hand:** after the batch above, running_mean = 0.9 · 0 + 0.1 · 4 = 0.4, and running_var = 0.9 · 1 + 0.1 · 20 / 3 = 1.567. With n = 1 there
+# is no variance at all: ValueError.
 #
-# **Where is the way back?** μ and σ² are made of x. So x has an influence through them, too, and the gradient by hand fills half a page. You need not write it. Compute μ, σ² and x̂ with your *tensors*: `x.mean(axis=…, keepdims=True)`, minus, times, `sqrt`. Then every step goes through the door, and module 07 does the half page by itself.
-# (Only the buffers are updated with plain arrays: nothing flows back from a memory. `tensor.data` is the array; give the buffer a new one, of the dtype that it has.)
+# **Where is the way back?** μ and σ² are made of x. So x has an influence through them, too, and the gradient by hand fills half a page.
+# You need not write it. Compute μ, σ² and x̂ with your *tensors*: `x.mean(axis=…, keepdims=True)`, minus, times, `sqrt`. Then every step
+# goes through the door, and module 07 does the half page by itself.
+# (Only the buffers are updated with plain arrays: nothing flows back from a memory. `tensor.data` is the array; give the buffer a new one,
+# of the dtype that it has.)
 
 # %% tags=["exercise:batch-norm"]
 #| export
@@ -761,7 +811,8 @@ class BatchNorm2d(Module):
 # %check batch-norm
 
 # %% [markdown]
-# How much does it help? Ten layers, a batch of digits sent through, and after each layer the standard deviation of its numbers. Without and with:
+# How much does it help? Ten layers, a batch of digits sent through, and after each layer the standard deviation of its numbers. Without and
+# with:
 
 # %%
 def loudness(normalized):
@@ -779,7 +830,9 @@ print("with    ", loudness(True))
 # %% [markdown]
 # ## See it: a network that sees
 #
-# Now build one: three convolutions, each followed by batch normalization, a bend and pooling, and a small `Linear` at the end. It has a *sixth* of the weights that the network of the first cell had. The Trainer is the same, the digits are the same, and at the end we ask the same unkind question.
+# Now build one: three convolutions, each followed by batch normalization, a bend and pooling, and a small `Linear` at the end. It has a
+# *sixth* of the weights that the network of the first cell had. The Trainer is the same, the digits are the same, and at the end we ask the
+# same unkind question.
 
 # %%
 rng = np.random.default_rng(1)
@@ -803,7 +856,9 @@ plt.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# What has it learned to look for? Above, its eight kernels of the first layer. Nobody has told them anything about strokes. Below, what each of them makes of a digit (after the bend). Move the slider: which kernel likes upright strokes, which level ones, which the space beside a stroke?
+# What has it learned to look for? Above, its eight kernels of the first layer. Nobody has told them anything about strokes. Below, what
+# each of them makes of a digit (after the bend). Move the slider: which kernel likes upright strokes, which level ones, which the space
+# beside a stroke?
 
 # %%
 network.eval()
@@ -829,7 +884,8 @@ ipywidgets.interact(feature_maps, digit=(0, 30));
 # %% [markdown]
 # ### How far does one number see?
 #
-# One number of the first feature map sees 3 × 3 pixels, if that is the kernel's size. One of the second map sees 3 × 3 numbers of the *first*, and so 5 × 5 pixels. This is the **receptive field**. It grows with every layer, and twice as fast after a pooling:
+# One number of the first feature map sees 3 × 3 pixels, if that is the kernel's size. One of the second map sees 3 × 3 numbers of the
+# *first*, and so 5 × 5 pixels. This is the **receptive field**. It grows with every layer, and twice as fast after a pooling:
 #
 # ```text
 #      third map                    ■                    1 number
@@ -841,7 +897,8 @@ ipywidgets.interact(feature_maps, digit=(0, 30));
 #      picture          ■   ■   ■   ■   ■   ■   ■        7 pixels
 # ```
 #
-# You don't have to believe the drawing. Which pixels can change a number? Those for which its *gradient* is not zero, and gradients are something you have. Below, all weights are 1, so the gradient counts in how many ways each pixel reaches the number in the middle.
+# You don't have to believe the drawing. Which pixels can change a number? Those for which its *gradient* is not zero, and gradients are
+# something you have. Below, all weights are 1, so the gradient counts in how many ways each pixel reaches the number in the middle.
 
 # %%
 def pixels_seen(layers):
@@ -878,7 +935,8 @@ for panel, (name, layers) in zip(panels, stacks.items()):
 plt.show()
 
 # %% [markdown]
-# And see how bright the middle is: it counts far more than the border, since so many ways lead there. Networks have something like a centre of attention without anybody having built it in.
+# And see how bright the middle is: it counts far more than the border, since so many ways lead there. Networks have something like a centre
+# of attention without anybody having built it in.
 #
 # ## Systems: what do the columns cost?
 #
@@ -911,18 +969,25 @@ both = measure(lambda: loss_fn(network(Tensor(digits[:32])), answers).backward()
 print(f"there and back {both * 1e3:.1f} ms")
 
 # %% [markdown]
-# The columns of a 5 × 5 kernel are up to 25 times as large as the picture, and while training, every layer keeps them until the way back. Libraries that are made for this never build the whole table: they make a part of it that fits into the processor's cache, multiply, and make the next.
+# The columns of a 5 × 5 kernel are up to 25 times as large as the picture, and while training, every layer keeps them until the way back.
+# Libraries that are made for this never build the whole table: they make a part of it that fits into the processor's cache, multiply, and
+# make the next.
 #
 # ## Reflect
 #
 # No grades here; take a minute for each.
 #
-# 1. Two layers of 3 × 3 see as far as one of 5 × 5. Count the weights, for 64 channels in and out. And what is between the two that the one does not have?
-# 2. Shift the picture, and the feature maps shift along. After which part of the network is that no longer true? What happens to it at the border of the picture?
-# 3. Somebody validates without `model.eval()`, with batches of one picture each. Dropout would only make the answers noisy. What does batch normalization make of them? And why does the loss jump in the *next* epoch?
+# 1. Two layers of 3 × 3 see as far as one of 5 × 5. Count the weights, for 64 channels in and out. And what is between the two that the one
+#    does not have?
+# 2. Shift the picture, and the feature maps shift along. After which part of the network is that no longer true? What happens to it at the
+#    border of the picture?
+# 3. Somebody validates without `model.eval()`, with batches of one picture each. Dropout would only make the answers noisy. What does batch
+#    normalization make of them? And why does the loss jump in the *next* epoch?
 #
-# **Behind the next door.** Complete this module, and the notebook **LeNet (1998)** opens: the network that read the cheques of American banks, on your own convolutions, with a pad to draw a digit on for your network to read. After that: our 2,000 digits fitted into memory at once, always in the same order, always looking the same. Real data does not
-# fit, should be shuffled, and can be made to look a little different each time. That is module 10.
+# **Behind the next door.** Complete this module, and the notebook **LeNet (1998)** opens: the network that read the cheques of American
+# banks, on your own convolutions, with a pad to draw a digit on for your network to read. After that: our 2,000 digits fitted into memory
+# at once, always in the same order, always looking the same. Real data does not fit, should be shuffled, and can be made to look a little
+# different each time. That is module 10.
 
 # %%
 from tinytorch_core import CompleteModule
