@@ -647,8 +647,7 @@ def max_pool2d_backward(gradient, which, input, kernel_size, stride=None):
 # $$y_{n\,c\,i\,j} = \frac{1}{kH \cdot kW}\sum_{p,\,q}\; x_{n,\;c,\;i\,s + p,\;j\,s + q}$$
 #
 # **By hand.** The picture from above: (1 + 3 + 2 + 0) / 4 = 1.5 and (5 + 5 + 1 + 4) / 4 = 3.75. On the way back everybody in a window gets
-# the same, a quarter of the gradient: `[[10, 20]]` becomes
-# `[[2.5, 2.5, 5, 5], [2.5, 2.5, 5, 5]]`.
+# the same, a quarter of the gradient: `[[10, 20]]` becomes `[[2.5, 2.5, 5, 5], [2.5, 2.5, 5, 5]]`.
 #
 # Taps once more: add up what they see. Nothing needs to be kept.
 
@@ -914,8 +913,8 @@ def pixels_seen(layers):
     return picture.grad[0, 0]
 
 
-def conv(stride=1):
-    return Conv2d(1, 1, 3, stride=stride, bias=False)
+def conv():
+    return Conv2d(1, 1, 3, bias=False)
 
 
 stacks = {
