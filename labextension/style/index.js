@@ -4,3 +4,4 @@ import './report.css';
 import './triumph.css';
 import './milestones.css';
 import './places.css';
+import './pad.css';

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tinytorch_core import widgets
-from tinytorch_core.widgets import live, plain
+from tinytorch_core.widgets import live, pad, plain
 
 RESULT = {
     "exercise": "tensor-add",
@@ -44,7 +44,7 @@ def test_what_could_not_be_judged_is_never_called_wrong() -> None:
     assert plain.MARKS["not_attempted"] == "not written yet"
 
 
-@pytest.mark.parametrize("widget", [live.CompleteModule("02_tensor"), live.CheckResult(RESULT)])
+@pytest.mark.parametrize("widget", [live.CompleteModule("02_tensor"), live.CheckResult(RESULT), pad.DrawPad(len)])
 def test_each_widget_shows_a_view_and_its_text(widget: live.TinyTorchWidget) -> None:
     bundle = widget._repr_mimebundle_()
     assert VIEW in bundle
@@ -56,9 +56,9 @@ def test_the_button_says_how_to_complete_a_module_elsewhere() -> None:
     assert "tito module complete MODULE" in repr(live.CompleteModule())
 
 
-@pytest.mark.parametrize("name", ["CompleteModule", "CheckResult"])
-def test_both_halves_call_a_widget_by_the_same_name(name: str) -> None:
-    widget = getattr(live, name)()
+@pytest.mark.parametrize("widget", [live.CompleteModule(), live.CheckResult(), pad.DrawPad(len)])
+def test_both_halves_call_a_widget_by_the_same_name(widget: live.TinyTorchWidget) -> None:
+    name = type(widget).__name__
     source = "".join(file.read_text(encoding="utf-8") for file in LABEXTENSION.glob("*.ts*"))
     assert (widget._model_name, widget._view_name) == (f"{name}Model", f"{name}View")
     assert f"class {widget._model_name} " in source
@@ -79,5 +79,5 @@ def test_a_headless_run_gets_text_and_no_ipywidgets() -> None:
 
 
 def test_it_has_no_other_names() -> None:
-    with pytest.raises(AttributeError, match="DrawPad"):
-        _ = widgets.DrawPad
+    with pytest.raises(AttributeError, match="Slider"):
+        _ = widgets.Slider

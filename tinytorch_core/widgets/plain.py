@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 MARKS = {
@@ -34,6 +34,16 @@ def progress_text(history: Mapping[str, Sequence[float]], done: int, epochs: int
     """How far a training is, and its last numbers."""
     numbers = [f"{name} {values[-1]:.4g}" for name, values in history.items() if len(values)]
     return "   ".join([f"epoch {done} of {epochs}", *numbers])
+
+
+def pad_text(labels: Sequence[str], probabilities: Sequence[float], problem: str = "") -> str:
+    """What a pad would show: the likeliest label, or how to come by one."""
+    if problem:
+        return problem
+    if not probabilities:
+        return "Here is a pad to draw on. It shows in JupyterLab."
+    best = max(range(len(labels)), key=probabilities.__getitem__)
+    return f"Reads {labels[best]} ({probabilities[best]:.0%})."
 
 
 class Text:
@@ -69,3 +79,11 @@ class LearningCurves(Text):
 
     def __call__(self, history: Mapping[str, Sequence[float]]) -> None:
         pass
+
+
+class DrawPad(Text):
+    """Draws nothing and asks nobody."""
+
+    def __init__(self, read: Callable[[Any], Any], labels: Iterable[object] = range(10)) -> None:
+        super().__init__(pad_text([str(label) for label in labels], ()))
+        self.read = read

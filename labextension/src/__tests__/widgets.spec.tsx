@@ -10,7 +10,9 @@ it('exports models and views, and nothing else', () => {
     'CheckResultModel',
     'CheckResultView',
     'CompleteModuleModel',
-    'CompleteModuleView'
+    'CompleteModuleView',
+    'DrawPadModel',
+    'DrawPadView'
   ]);
 });
 
