@@ -7,8 +7,8 @@
 # shape, as pictures are when they come out of four folders. One network is fed in this order. Another one, equal to it, gets *the same pictures* well mixed. Nothing else differs: the same weights to begin with, the same
 # steps, the same number of epochs. Run the cell.
 #
-# A network learns from what it sees *now*. Four hundred steps of nothing but rings, and everything is a ring. So the order of the data is a part of the method, and so is the way the data come in. Somebody must mix them anew in each
-# epoch, cut batches, mind the last one, which is smaller, keep pictures aside for validation, read from a disk what is too much for the memory, and do it all so fast that the network never waits. PyTorch calls that somebody
+# A network learns from what it sees *now*. Nine steps of nothing but rings, and everything is a ring; nine steps later everything is a square. At the end of each epoch everything is a cross, and one in four is. So the order of the data is a part of the
+# method, and so is the way the data come in. Somebody must mix them anew in each epoch, cut batches, mind the last one, which is smaller, keep pictures aside for validation, read from a disk what is too much for the memory, and do it all so fast that the network never waits. PyTorch calls that somebody
 # a **DataLoader**, and what it feeds from, a **Dataset**.
 #
 # ```text
@@ -43,7 +43,7 @@ import numpy as np
 from tinytorch.activations import ReLU
 from tinytorch.layers import Flatten, Linear, Sequential
 from tinytorch.losses import CrossEntropyLoss
-from tinytorch.optimizers import Adam
+from tinytorch.optimizers import SGD
 from tinytorch.tensor import Tensor
 from tinytorch.training import Trainer, accuracy
 
@@ -71,7 +71,7 @@ def new_network(seed=1):
 
 
 def new_trainer(model):
-    return Trainer(model, Adam(model.parameters(), lr=2e-3), CrossEntropyLoss(), metrics={"accuracy": accuracy})
+    return Trainer(model, SGD(model.parameters(), lr=0.05, momentum=0.9), CrossEntropyLoss(), metrics={"accuracy": accuracy})
 
 
 pictures, labels = draw_shapes(np.repeat([0, 1, 2, 3], 300), seed=1)  # (1200, 1, 16, 16), (1200,): sorted
@@ -746,15 +746,15 @@ sources = {
 }
 table = {name: seconds_of(DataLoader(source, batch_size=64, shuffle=True), new_network()) for name, source in sources.items()}
 
-plt.figure(figsize=(7, 2.2))
+plt.figure(figsize=(7, 2), layout="constrained")
 left = np.zeros(len(table))
 for part, color in {"load": "crimson", "forward": "C0", "backward": "C1", "step": "C2"}.items():
-    milliseconds = np.array([1e3 * seconds[part] for seconds in table.values()])
-    plt.barh(list(table), milliseconds, left=left, label=part, color=color)
-    left += milliseconds
+    shares = np.array([seconds[part] / sum(seconds.values()) for seconds in table.values()])
+    plt.barh(list(table), shares, left=left, label=part, color=color)
+    left += shares
 plt.gca().invert_yaxis()
-plt.xlabel("milliseconds for a batch of 64")
-plt.legend(fontsize=8)
+plt.xlim(0, 1)
+plt.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 1.3), ncols=4, frameon=False)
 plt.show()
 for name, seconds in table.items():
     print(f"{name:17} {1e6 * seconds['load']:6.0f} µs to load, {1e6 * sum(seconds.values()):6.0f} in all: {seconds['load'] / sum(seconds.values()):4.0%} waiting")
