@@ -3,10 +3,11 @@
 #
 # **Pictures are numbers already. Text is not.**
 #
-# Everything you have built eats numbers. A picture came as pixels, so nobody had to ask *which* numbers. Now open a novel. It is a chain of letters, blanks and commas, and the
-# first cell below shows what your tensor thinks of that.
+# Everything you have built eats numbers. A picture came as pixels, so nobody had to ask *which* numbers. Now open a novel. It is a chain of letters, blanks
+# and commas, and the first cell below shows what your tensor thinks of that.
 #
-# So text has to be cut into pieces, the **tokens**, and every piece gets a number, its **id**. A network will only ever see the ids. Which pieces? It is a choice, and an important one:
+# So text has to be cut into pieces, the **tokens**, and every piece gets a number, its **id**. A network will only ever see the ids. Which pieces? It is a
+# choice, and an important one:
 #
 # | pieces | how many different ones | how long the text gets | what goes wrong |
 # |---|---|---|---|
@@ -15,8 +16,9 @@
 # | bytes | 256, always | longer still | nothing is ever unknown, but a network that must spell is slow |
 # | **pieces that were learned** | as many as you like | short | this module |
 #
-# You build the second row first, then the third, and then the fourth on top of it: *byte-pair encoding*, which begins with bytes and learns from a text which of them belong together. It was
-# invented to compress files (Gage, 1994), brought to translation by Sennrich, Haddow and Birch (2016), and since GPT-2 (2019) nearly every large language model reads this way.
+# You build the second row first, then the third, and then the fourth on top of it: *byte-pair encoding*, which begins with bytes and learns from a text which
+# of them belong together. It was invented to compress files (Gage, 1994), brought to translation by Sennrich, Haddow and Birch (2016), and since GPT-2 (2019)
+# nearly every large language model reads this way.
 #
 # ```text
 #      "It is a truth"  ──── encode ────▶  [73, 116, 256, 262, 97, 305]  ──── a network ────▶  …
@@ -63,7 +65,8 @@ import numpy as np
 from tinytorch.tensor import Tensor
 
 # %% [markdown]
-# Something to read. This is the first chapter of *Pride and Prejudice* (Jane Austen, 1813), long in the public domain. Run the cell and go on; nobody asks you about the plot.
+# Something to read. This is the first chapter of *Pride and Prejudice* (Jane Austen, 1813), long in the public domain. Run the cell and go on; nobody asks
+# you about the plot.
 
 # %%
 chapter = """
@@ -152,15 +155,18 @@ class Tokenizer:
 #
 # The simplest tokenizer: list all the different characters of a text, in the order in which Python sorts them. The id of a character is its place in that list.
 #
-# **By hand.** The text `"banana"` has the characters `["a", "b", "n"]`, so `vocab_size` is 3, and `encode("banana")` is `[1, 0, 2, 0, 2, 0]`. Back again: `decode([2, 0, 2])` is `"nan"`.
+# **By hand.** The text `"banana"` has the characters `["a", "b", "n"]`, so `vocab_size` is 3, and `encode("banana")` is `[1, 0, 2, 0, 2, 0]`. Back again:
+# `decode([2, 0, 2])` is `"nan"`.
 #
 # Two questions have to be answered, and a tokenizer that answers them *silently* spoils data for weeks before anybody notices:
 #
 # - `encode("bandana")`: there is no d. We refuse, with a ValueError that names the character.
-# - `decode([3])`: there is no token 3. We refuse, with an IndexError. So we do with `decode([-1])`, though Python's lists would count from the end and answer `"n"`.
+# - `decode([3])`: there is no token 3. We refuse, with an IndexError.
+#   So we do with `decode([-1])`, though Python's lists would count from the end and answer `"n"`.
 #
-# `sorted(set(text))` does most of the training. To find the id of a character, `"abn".index("n")` would search the list from its start, every time; a dictionary knows at once. `use`, which is given, makes one. A missing key raises
-# KeyError, so either ask before (`if character not in self.ids`) or catch that. The second function you write, `look_up`, serves both tokenizers.
+# `sorted(set(text))` does most of the training. To find the id of a character, `"abn".index("n")` would search the list from its start, every time; a
+# dictionary knows at once. `use`, which is given, makes one. A missing key raises KeyError, so either ask before (`if character not in self.ids`) or catch
+# that. The second function you write, `look_up`, serves both tokenizers.
 
 # %% tags=["exercise:char-tokenizer"]
 #| export
@@ -237,12 +243,13 @@ print(characters.vocab_size, "characters:", "".join(characters.characters).repla
 characters.encode("Mr. Bennet"), characters.decode(characters.encode("Mr. Bennet"))
 
 # %% [markdown]
-# It works, and module 14 will train a GPT on exactly this. Two things are wrong with it. `encode("café")` fails, because Mrs. Bennet never had one. And the text stays as long as it was: every "the" is three tokens, read one by one, by a network whose work
-# will grow with the *square* of their number.
+# It works, and module 14 will train a GPT on exactly this. Two things are wrong with it. `encode("café")` fails, because Mrs. Bennet never had one. And the
+# text stays as long as it was: every "the" is three tokens, read one by one, by a network whose work will grow with the *square* of their number.
 #
 # ## Bytes
 #
-# The first fault has a neat remedy that is older than the problem. Files hold bytes, numbers from 0 to 255, and any text can be written to a file. How, is agreed upon in **UTF-8** (Thompson and Pike, 1992): the 128 characters of ASCII take one byte each, all others two, three or four.
+# The first fault has a neat remedy that is older than the problem. Files hold bytes, numbers from 0 to 255, and any text can be written to a file. How, is
+# agreed upon in **UTF-8** (Thompson and Pike, 1992): the 128 characters of ASCII take one byte each, all others two, three or four.
 #
 # | text | bytes | |
 # |---|---|---|
@@ -251,10 +258,12 @@ characters.encode("Mr. Bennet"), characters.decode(characters.encode("Mr. Bennet
 # | `数` | 230 149 176 | three |
 # | `𝄞` | 240 157 132 158 | four |
 #
-# So take the *bytes* for tokens! There are 256 of them, whatever anybody writes, in any language and any century to come; nothing is unknown. Python's `text.encode("utf-8")` gives the bytes, and `some_bytes.decode("utf-8")` the text. (These two are Python's own methods of str and bytes, and
-# the tokenizer's methods are named after them.)
+# So take the *bytes* for tokens! There are 256 of them, whatever anybody writes, in any language and any century to come; nothing is unknown. Python's
+# `text.encode("utf-8")` gives the bytes, and `some_bytes.decode("utf-8")` the text. (These two are Python's own methods of str and bytes, and the tokenizer's
+# methods are named after them.)
 #
-# There is one exception, which you meet when a program has cut a text in the wrong place: Python's strings can hold *half a character* (half of a "surrogate pair"), and UTF-8 refuses to write it. That is an error in the text, and `utf8` says so.
+# There is one exception, which you meet when a program has cut a text in the wrong place: Python's strings can hold *half a character* (half of a "surrogate
+# pair"), and UTF-8 refuses to write it. That is an error in the text, and `utf8` says so.
 
 # %% tags=["given:tokenization-utf8"]
 #| export
@@ -279,8 +288,9 @@ utf8("a"), utf8("é"), utf8("数"), utf8("𝄞")
 # %% [markdown]
 # ## 2 · Which two belong together?
 #
-# Now the second fault, the length. The idea of **byte-pair encoding** (BPE): look for the two neighbours that stand side by side most often, and make *one* token of them, with a new id. Then look again, in the shortened text. And again. Letters grow into
-# syllables, syllables into words, and nobody had to say what a word is.
+# Now the second fault, the length. The idea of **byte-pair encoding** (BPE): look for the two neighbours that stand side by side most often, and make *one*
+# token of them, with a new id. Then look again, in the shortened text. And again. Letters grow into syllables, syllables into words, and nobody had to say
+# what a word is.
 #
 # First the looking. For ids $x_0, x_1, \dots, x_{n-1}$ there are $n - 1$ places where a pair begins; count them all:
 #
@@ -294,10 +304,12 @@ utf8("a"), utf8("é"), utf8("数"), utf8("𝄞")
 #       └┬┘
 # ```
 #
-# The best pair is the most frequent one, `aa`. When several are equally frequent, any would do, but it must be *the same one on every machine*, or two people with one text have two tokenizers. We take the smallest pair, as Python compares tuples: the
-# first number decides, and if it is equal, the second. And a pair that occurs only once is no pattern: then there is no best pair at all.
+# The best pair is the most frequent one, `aa`. When several are equally frequent, any would do, but it must be *the same one on every machine*, or two people
+# with one text have two tokenizers. We take the smallest pair, as Python compares tuples: the first number decides, and if it is equal, the second. And a
+# pair that occurs only once is no pattern: then there is no best pair at all.
 #
-# `collections.Counter` counts what it is given: `Counter("banana")` is `{"a": 3, "n": 2, "b": 1}`. And `zip(ids, ids[1:])` gives every id with the one after it. `max(…, default=0)` knows what to say about nothing.
+# `collections.Counter` counts what it is given: `Counter("banana")` is `{"a": 3, "n": 2, "b": 1}`. And `zip(ids, ids[1:])` gives every id with the one after
+# it. `max(…, default=0)` knows what to say about nothing.
 
 # %% tags=["exercise:count-pairs"]
 #| export
@@ -309,7 +321,7 @@ def count_pairs(ids):
     count_pairs([1, 1, 1, 2])  →  Counter({(1, 1): 2, (1, 2): 1})
     """
     ### BEGIN SOLUTION
-    return Counter(zip(ids, ids[1:]))
+    return Counter(zip(ids, ids[1:]))  # noqa: RUF007
     ### END SOLUTION
 
 
@@ -338,7 +350,8 @@ for pair, count in pairs.most_common(6):
 # %% [markdown]
 # ## 3 · Make one of two
 #
-# The pair is chosen; now every occurrence becomes one token with a new id. Where occurrences overlap, only one of them can be had, and the rule is: go **from left to right**, and take the first that fits.
+# The pair is chosen; now every occurrence becomes one token with a new id. Where occurrences overlap, only one of them can be had, and the rule is: go **from
+# left to right**, and take the first that fits.
 #
 # **By hand.** `aa` becomes Z:
 #
@@ -350,7 +363,8 @@ for pair, count in pairs.most_common(6):
 #
 # `aaaa` becomes `ZZ`, and `aaaaa` becomes `ZZa`.
 #
-# Walk through the list with an index i. If the pair stands at i and i + 1, append the new id and go on by two; if not, append what stands there and go on by one. Mind the end: at the last id there is no neighbour. (A `while` loop; a `for` can't skip.)
+# Walk through the list with an index i. If the pair stands at i and i + 1, append the new id and go on by two; if not, append what stands there and go on by
+# one. Mind the end: at the last id there is no neighbour. (A `while` loop; a `for` can't skip.)
 
 # %% tags=["exercise:merge-pair"]
 #| export
@@ -379,7 +393,8 @@ def merge_pair(ids, pair, new_id):
 # %% [markdown]
 # ## 4 · Learn, plainly
 #
-# That is all: *count, choose, merge*, and over again. The bytes have the ids 0 to 255, so the first merge makes token 256, the next one 257. The list of merged pairs, in this order, is everything that has been learned.
+# That is all: *count, choose, merge*, and over again. The bytes have the ids 0 to 255, so the first merge makes token 256, the next one 257. The list of
+# merged pairs, in this order, is everything that has been learned.
 #
 # **By hand**, the whole story of `aaabdaaabac`:
 #
@@ -433,8 +448,8 @@ for share in (4, 2, 1):
     print(f"{len(text):5,} bytes, 40 merges: {measure(learn_merges_naive, utf8(text), 40, repeat=1) * 1e3:6.1f} ms")
 
 # %% [markdown]
-# Twice the text takes twice the time, and so do twice the merges. The whole novel is 150 times this chapter, and one wants a thousand merges rather than 40: work out how long that takes. And then for
-# GPT-2's tokenizer: 50,000 merges, from gigabytes of text.
+# Twice the text takes twice the time, and so do twice the merges. The whole novel is 150 times this chapter, and one wants a thousand merges rather than 40:
+# work out how long that takes. And then for GPT-2's tokenizer: 50,000 merges, from gigabytes of text.
 #
 # Where does the time go? Each merge looks at the **whole** text twice, in a Python loop, though it changes only a few places of it. Two remedies:
 #
@@ -443,7 +458,8 @@ for share in (4, 2, 1):
 #
 # ## 5 · Find and replace, in an array
 #
-# Now `ids` is an array. A pair (a, b) begins wherever the id is a and the next one is b, and both questions can be asked of all places at once, with two slices, one shifted against the other:
+# Now `ids` is an array. A pair (a, b) begins wherever the id is a and the next one is b, and both questions can be asked of all places at once, with two
+# slices, one shifted against the other:
 #
 # ```text
 #      ids             1  1  1  2  1  2
@@ -452,11 +468,13 @@ for share in (4, 2, 1):
 #      both            F  F  T  F  T           the pair (1, 2) begins at 2 and at 4
 # ```
 #
-# `(first) & (second)` combines the two, and `np.flatnonzero` tells where the answer is True. For (1, 1) it would tell 0 and 1, and these two overlap. Overlaps happen only if a = b, and then the rule "from left to right" has to be applied: keep a place unless the place just before it was kept. A short Python loop over the
-# *places* will do, they are few.
+# `(first) & (second)` combines the two, and `np.flatnonzero` tells where the answer is True. For (1, 1) it would tell 0 and 1, and these two overlap.
+# Overlaps happen only if a = b, and then the rule "from left to right" has to be applied: keep a place unless the place just before it was kept. A short
+# Python loop over the *places* will do, they are few.
 #
-# **Replace.** The new id goes to every place, and what stands right after each of them goes away. **By hand:** places `[2, 4]`, new id 9: `1 1 9 2 9 2`, and without numbers 3 and 5: `1 1 9 9`. An array of True and False as index keeps what is True: `ids[keep]`. (`np.delete` also
-# works.) In a copy of the array, please, as always.
+# **Replace.** The new id goes to every place, and what stands right after each of them goes away. **By hand:** places `[2, 4]`, new id 9: `1 1 9 2 9 2`, and
+# without numbers 3 and 5: `1 1 9 9`. An array of True and False as index keeps what is True: `ids[keep]`. (`np.delete` also works.) In a copy of the array,
+# please, as always.
 
 # %% tags=["exercise:find-pair"]
 #| export
@@ -501,8 +519,9 @@ def replace_pair(ids, places, new_id):
 # %% [markdown]
 # ## 6 · Learn, fast
 #
-# And now the counts. Number the places in the text: the pair at place i is (ids[i], ids[i + 1]). When the pair at place p is merged, which pairs are no longer there? Only those that touch it: at **p − 1, p and p + 1**. And which are new? Those in which the new token N takes part, first as the
-# second, then as the first of a pair.
+# And now the counts. Number the places in the text: the pair at place i is (ids[i], ids[i + 1]). When the pair at place p is merged, which pairs are no
+# longer there? Only those that touch it: at **p − 1, p and p + 1**. And which are new? Those in which the new token N takes part, first as the second, then
+# as the first of a pair.
 #
 # ```text
 #      before      …  h  a  b  k  …           gone:  (h, a) at p − 1     (a, b) at p     (b, k) at p + 1
@@ -510,16 +529,20 @@ def replace_pair(ids, places, new_id):
 #      after       …  h   N    k  …           new:   (h, N) at q − 1     (N, k) at q
 # ```
 #
-# All others have only moved. And q, the place in the new text? Every merge further left has taken one token away, so the first place stays where it was, the second has moved by one, the third by two: **q = places − [0, 1, 2, …]**.
+# All others have only moved. And q, the place in the new text? Every merge further left has taken one token away, so the first place stays where it was, the
+# second has moved by one, the third by two: **q = places − [0, 1, 2, …]**.
 #
-# There are two traps, and one line escapes both. Merged places may be neighbours: in `a b a b`, the pair (b, a) touches both of them. It must be counted once, not twice. And at the ends of the text p − 1 or p + 1 may not exist. So: collect the *places*, make them unique (`np.unique`), throw away those outside, and only then read the
-# pairs there.
+# There are two traps, and one line escapes both. Merged places may be neighbours: in `a b a b`, the pair (b, a) touches both of them. It must be counted
+# once, not twice. And at the ends of the text p − 1 or p + 1 may not exist. So: collect the *places*, make them unique (`np.unique`), throw away those
+# outside, and only then read the pairs there.
 #
-# **By hand.** `h a b a b`, with (a, b) merged at places 1 and 3. Gone: around 1 are 0, 1, 2; around 3 are 2, 3, 4. Unique: 0, 1, 2, 3, 4; but there is no pair at 4, the last token has no neighbour. So gone are (h, a), (a, b), (b, a), (a, b). The new text is `h N N`, q = `[1, 2]`, and with −1 and 0
-# these are the places 0, 1; 1, 2. Unique and inside: 0, 1. New are (h, N) and (N, N).
+# **By hand.** `h a b a b`, with (a, b) merged at places 1 and 3. Gone: around 1 are 0, 1, 2; around 3 are 2, 3, 4. Unique: 0, 1, 2, 3, 4; but there is no
+# pair at 4, the last token has no neighbour. So gone are (h, a), (a, b), (b, a), (a, b). The new text is `h N N`, q = `[1, 2]`, and with −1 and 0 these are
+# the places 0, 1; 1, 2. Unique and inside: 0, 1. New are (h, N) and (N, N).
 #
-# A column of places and a row of offsets, added, are a table of each with each: `places[:, None] + offsets`. A Counter can be changed by another: `counts.subtract(gone)` and `counts.update(new)`, which *adds*. (Counts of 0 may stay in it.) Read the pairs with `.tolist()`, so that they are Python's ints and
-# not NumPy's.
+# A column of places and a row of offsets, added, are a table of each with each: `places[:, None] + offsets`. A Counter can be changed by another:
+# `counts.subtract(gone)` and `counts.update(new)`, which *adds*. (Counts of 0 may stay in it.) Read the pairs with `.tolist()`, so that they are Python's
+# ints and not NumPy's.
 
 # %% tags=["exercise:bpe-merges"]
 #| export
@@ -568,16 +591,20 @@ def learn_merges(ids, count):
 #
 # Merges are all that is learned; three things remain to be made of them.
 #
-# **The tokens.** What bytes does each id stand for? The first 256 are the single bytes. Every merge adds one: the bytes of its left half, and behind them those of its right half. Both are in the list already, because a merge only uses ids that existed before. **By hand**, with the merges
-# `[(97, 97), (97, 98), (256, 257)]`: token 256 is `aa`, token 257 is `ab`, token 258 is `aa` + `ab` = `aaab`.
+# **The tokens.** What bytes does each id stand for? The first 256 are the single bytes. Every merge adds one: the bytes of its left half, and behind them
+# those of its right half. Both are in the list already, because a merge only uses ids that existed before. **By hand**, with the merges `[(97, 97), (97, 98),
+# (256, 257)]`: token 256 is `aa`, token 257 is `ab`, token 258 is `aa` + `ab` = `aaab`.
 #
-# **Encode.** A new text gets the same merges, **in the order in which they were learned**, each everywhere before the next one begins. **By hand:** `baaab` → `b Z a b` → `b Z Y` → `b X`, so `[98, 258]`. Does the order matter? `aab` becomes `Z b`; with ab first it
-# would be `a Y`. The text is the same, but a network that was trained on `Z b` has never seen `a Y`.
+# **Encode.** A new text gets the same merges, **in the order in which they were learned**, each everywhere before the next one begins. **By hand:** `baaab` →
+# `b Z a b` → `b Z Y` → `b X`, so `[98, 258]`. Does the order matter? `aab` becomes `Z b`; with ab first it would be `a Y`. The text is the same, but a
+# network that was trained on `Z b` has never seen `a Y`.
 #
-# **Decode.** Put the bytes of all tokens behind one another, then read them as UTF-8. All of them first: a token may well end in the middle of an "é". And a network may one day produce ids that give no UTF-8 at all. That must not stop the program in the middle of a sentence, so decode with
-# `errors="replace"`: whatever can't be read becomes �. **By hand:** `decode([110, 195, 169])` is "né", and `decode([110, 195])` is "n�".
+# **Decode.** Put the bytes of all tokens behind one another, then read them as UTF-8. All of them first: a token may well end in the middle of an "é". And a
+# network may one day produce ids that give no UTF-8 at all. That must not stop the program in the middle of a sentence, so decode with `errors="replace"`:
+# whatever can't be read becomes �. **By hand:** `decode([110, 195, 169])` is "né", and `decode([110, 195])` is "n�".
 #
-# **How many.** `vocab_size` is given to the constructor and counts *all* tokens, the 256 bytes included. So `BPETokenizer(300)` learns at most 44 merges, and `BPETokenizer(255)` is refused. If the text has fewer pairs worth merging, there are fewer tokens; afterwards `vocab_size` says how many there really are.
+# **How many.** `vocab_size` is given to the constructor and counts *all* tokens, the 256 bytes included. So `BPETokenizer(300)` learns at most 44 merges, and
+# `BPETokenizer(255)` is refused. If the text has fewer pairs worth merging, there are fewer tokens; afterwards `vocab_size` says how many there really are.
 #
 # `bytes([97])` is the byte 97, and `b"".join(list_of_bytes)` puts bytes together as `"".join` does with text. `array.tolist()` makes a list of Python ints.
 
@@ -658,20 +685,25 @@ print("the longest:", *sorted(tokenizer.tokens, key=len)[:-9:-1])
 #
 # ## 8 · Keep it
 #
-# A network and its tokenizer belong together: with another tokenizer, the network's numbers mean other words. So the tokenizer has to be kept in a file, and since it is only lists of numbers and letters, a **JSON** file will do. It is text, so anybody can read it, in any language. (Python's own way, pickle, can *run code*
-# while it is loaded. Never load a pickle from somebody you would not let use your keyboard.)
+# A network and its tokenizer belong together: with another tokenizer, the network's numbers mean other words. So the tokenizer has to be kept in a file, and
+# since it is only lists of numbers and letters, a **JSON** file will do. It is text, so anybody can read it, in any language. (Python's own way, pickle, can
+# *run code* while it is loaded. Never load a pickle from somebody you would not let use your keyboard.)
 #
-# Each tokenizer can tell what it is made of, with `state()`, and be made again of such a dict, with `from_state(state)`. Both are given above; look them up. **By hand.** After `CharTokenizer().train("banana").save("b.json")` the file holds
+# Each tokenizer can tell what it is made of, with `state()`, and be made again of such a dict, with `from_state(state)`. Both are given above; look them up.
+# **By hand.** After `CharTokenizer().train("banana").save("b.json")` the file holds
 #
 # ```json
 # {"tokenizer": "CharTokenizer", "characters": ["a", "b", "n"]}
 # ```
 #
-# The first entry, the name of the class, is for the other direction: `BPETokenizer.load("b.json")` is a mistake, and should be told so. Many things can be wrong with a file: it is no JSON (json.loads raises ValueError), or a list (TypeError), or an entry is missing (KeyError), or it has merges of tokens that do not
-# exist (IndexError), or it is of another class. Whoever loads it wants to hear *one* thing: this file is not a BPETokenizer's, and why. So catch these four errors and raise a ValueError with the path in its message: `except (A, B) as error:` catches two kinds, and `raise ValueError(…) from error` keeps the old one for whoever looks closer.
-# A file that is not there at all raises FileNotFoundError; that is clear enough, leave it alone.
+# The first entry, the name of the class, is for the other direction: `BPETokenizer.load("b.json")` is a mistake, and should be told so. Many things can be
+# wrong with a file: it is no JSON (json.loads raises ValueError), or a list (TypeError), or an entry is missing (KeyError), or it has merges of tokens that
+# do not exist (IndexError), or it is of another class. Whoever loads it wants to hear *one* thing: this file is not a BPETokenizer's, and why. So catch these
+# four errors and raise a ValueError with the path in its message: `except (A, B) as error:` catches two kinds, and `raise ValueError(…) from error` keeps the
+# old one for whoever looks closer. A file that is not there at all raises FileNotFoundError; that is clear enough, leave it alone.
 #
-# `Path(path).write_text(text, encoding="utf-8")` and `Path(path).read_text(encoding="utf-8")` write and read, `json.dumps` makes text of a dict, `json.loads` a dict of text, `type(x).__name__` and `kind.__name__` are names of classes. `{"a": 1, **other}` is a dict with all that is in `other`, too.
+# `Path(path).write_text(text, encoding="utf-8")` and `Path(path).read_text(encoding="utf-8")` write and read, `json.dumps` makes text of a dict, `json.loads`
+# a dict of text, `type(x).__name__` and `kind.__name__` are names of classes. `{"a": 1, **other}` is a dict with all that is in `other`, too.
 
 # %% tags=["exercise:tokenizer-files"]
 #| export
@@ -708,7 +740,8 @@ def load_tokenizer(kind, path):
 # %% [markdown]
 # ## 9 · A batch of texts
 #
-# Networks want a batch, and a batch is a block: every row equally long. Texts are not. So the short ones are **padded** at the right with a number that means "nothing here", and those that are too long are cut, at the right as well.
+# Networks want a batch, and a batch is a block: every row equally long. Texts are not. So the short ones are **padded** at the right with a number that means
+# "nothing here", and those that are too long are cut, at the right as well.
 #
 # **By hand.** `[[5, 6, 7], [8], []]`:
 #
@@ -719,9 +752,12 @@ def load_tokenizer(kind, path):
 #      0  0  0                       0  0               99  99  99  99
 # ```
 #
-# So `max_len` is *the* length, not only a limit; without it (None) the longest sequence decides. And no sequences at all, `[]`, make a tensor with 0 rows: its shape is (0, max_len), or (0, 0) without `max_len`. Beware of `if max_len:`, which takes 0 for None.
+# So `max_len` is *the* length, not only a limit; without it (None) the longest sequence decides. And no sequences at all, `[]`, make a tensor with 0 rows:
+# its shape is (0, max_len), or (0, 0) without `max_len`. Beware of `if max_len:`, which takes 0 for None.
 #
-# Ids are labels, not quantities, so the tensor is int64: make the array first, `np.full((rows, columns), value, dtype=np.int64)`, and a tensor of it keeps its dtype (module 02). (In the vocabulary above, 0 is a token as well, if one that no text ever uses. The embeddings of module 12 can be told which id is padding.)
+# Ids are labels, not quantities, so the tensor is int64: make the array first, `np.full((rows, columns), value, dtype=np.int64)`, and a tensor of it keeps
+# its dtype (module 02). (In the vocabulary above, 0 is a token as well, if one that no text ever uses. The embeddings of module 12 can be told which id is
+# padding.)
 
 # %% tags=["exercise:pad-sequences"]
 #| export
@@ -756,7 +792,9 @@ print([tokenizer.decode(row) for row in batch.numpy().tolist()])
 # %% [markdown]
 # ## See it: what the tokenizer sees
 #
-# Every box is one token; hold the mouse over it to see its id. On the left of the slider there are only bytes, and every letter is a box. Pull it to the right, slowly: which pairs go first? When does the first whole word appear? Which tokens reach across a blank, and why? (`↵` is the end of a line; `<c3>` is a byte that is no character by itself.)
+# Every box is one token; hold the mouse over it to see its id. On the left of the slider there are only bytes, and every letter is a box. Pull it to the
+# right, slowly: which pairs go first? When does the first whole word appear? Which tokens reach across a blank, and why? (`↵` is the end of a line; `<c3>` is
+# a byte that is no character by itself.)
 #
 # Then choose the other texts. They are read with the very same vocabulary, learned from Jane Austen.
 
@@ -768,7 +806,8 @@ from IPython.display import HTML
 
 texts = {
     "the first lines of the chapter": chapter[:540],
-    "English, never seen": "Elizabeth was delighted. She had never seen a place for which nature had done more, or where natural beauty had been so little counteracted by an awkward taste.",
+    "English, never seen": "Elizabeth was delighted. She had never seen a place for which nature had done more, or where natural beauty "
+    "had been so little counteracted by an awkward taste.",
     "German": "Es ist eine allgemein anerkannte Wahrheit, dass ein alleinstehender Mann, der ein schönes Vermögen hat, eine Frau braucht.",
     "Japanese": "財産のある独身の男には妻が必要だということは、誰もが認める真理である。",
     "Python": "for i in range(10):\n    print(i, i * i)",
@@ -807,7 +846,8 @@ ipywidgets.interact(show, text=list(texts), vocab_size=(256, 768, 16));
 # %% [markdown]
 # ### How short does it get?
 #
-# The tokenizer learns from the first three quarters of the chapter. How many tokens does that part take as the vocabulary grows, and how many the last quarter, which it has never seen? Both in percent of their characters.
+# The tokenizer learns from the first three quarters of the chapter. How many tokens does that part take as the vocabulary grows, and how many the last
+# quarter, which it has never seen? Both in percent of their characters.
 
 # %%
 import matplotlib.pyplot as plt
@@ -821,7 +861,7 @@ figure, axes = plt.subplots(figsize=(6, 2.8))
 for text, label, marker in ((seen, "text it learned from", "o-"), (unseen, "text it has never seen", "s--")):
     axes.plot([t.vocab_size for t in tokenizers], [100 * len(t.encode(text)) / len(text) for t in tokenizers], marker, label=label, markersize=4)
 axes.axhline(100, color="gray", linewidth=1)
-axes.annotate("one token for every character", (760, 97), ha="right", va="top", fontsize=8, color="gray")
+axes.text(0.99, 97, "one token for every character", transform=axes.get_yaxis_transform(), ha="right", va="top", fontsize=8, color="gray")
 axes.set(xlabel="tokens in the vocabulary", ylabel="tokens, % of characters", ylim=(0, 105))
 axes.grid(alpha=0.3)
 axes.legend(fontsize=8, loc="lower left")
@@ -834,8 +874,10 @@ for name, text in {"learned from": seen, "the rest of the chapter": unseen, **te
     print(f"{name:32} {len(text):10,} {len(utf8(text)):6,}" + "".join(f"{count:14,}" for count in counts) + f"{len(text) / counts[-1]:21.2f}")
 
 # %% [markdown]
-# The first merges save most. Later the two curves part: tokens that were learned from one scene at the Bennets' are no use elsewhere. A large vocabulary wants a large text. And look at the last column: what is a word in the language that the tokenizer learned from is a spelling exercise in another one. (Real tokenizers, too: the same sentence can take ten times as many tokens in some languages
-# as in English, and whoever pays by the token pays for it. Petrov et al., 2023.)
+# The first merges save most. Later the two curves part: tokens that were learned from one scene at the Bennets' are no use elsewhere. A large vocabulary
+# wants a large text. And look at the last column: what is a word in the language that the tokenizer learned from is a spelling exercise in another one. (Real
+# tokenizers, too: the same sentence can take ten times as many tokens in some languages as in English, and whoever pays by the token pays for it. Petrov et
+# al., 2023.)
 #
 # ## Systems: what does it cost to learn, and to read?
 #
@@ -858,19 +900,23 @@ for name, text in (("a line", chapter[:60]), ("a chapter", chapter), ("a book", 
     print(f"{name:10} {len(text):10,} {seconds:12.4f} {len(text) / seconds:22,.0f}")
 
 # %% [markdown]
-# The plain way pays for every merge with a walk over the whole text. The fast one counts once, and then pays for what changes; what remains that grows with the text is done by NumPy. (One can do without even that, with a list of places for every pair and a linked list instead of an array: then a merge costs nothing but its own places.
-# That is how tokenizers for gigabytes are trained.)
+# The plain way pays for every merge with a walk over the whole text. The fast one counts once, and then pays for what changes; what remains that grows with
+# the text is done by NumPy. (One can do without even that, with a list of places for every pair and a linked list instead of an array: then a merge costs
+# nothing but its own places. That is how tokenizers for gigabytes are trained.)
 #
 # ## Reflect
 #
 # No grades here; take a minute for each.
 #
 # 1. Ask a language model how many r's there are in "strawberry", and it may well get it wrong. It is not that it can't count to three. What does it see?
-# 2. Your tokenizer merges across blanks, and "e, " may become a token. GPT-2's first cuts the text into words and never merges across the cuts. What does it lose by that, and what does it gain? (Think of "dog", "dog.", "dog!" and "dog?".)
-# 3. A larger vocabulary makes texts shorter, so why not a million tokens? Somebody has to learn what each of them means. How often did your newest tokens occur in the chapter?
+# 2. Your tokenizer merges across blanks, and "e, " may become a token. GPT-2's first cuts the text into words and never merges across the cuts. What does it
+#    lose by that, and what does it gain? (Think of "dog", "dog.", "dog!" and "dog?".)
+# 3. A larger vocabulary makes texts shorter, so why not a million tokens? Somebody has to learn what each of them means. How often did your newest tokens
+#    occur in the chapter?
 #
-# **Behind the next door.** Your framework can read: text goes in, a block of integers comes out. But look at these integers as a network would. "of" is 262 and "the" is 267: is "the" a little *more* than "of"? Multiply 262 by a weight, and you get nonsense. An id is a name, not a quantity. In module 12 every name gets a place in a
-# space, where near means alike.
+# **Behind the next door.** Your framework can read: text goes in, a block of integers comes out. But look at these integers as a network would. "of" is 262
+# and "the" is 267: is "the" a little *more* than "of"? Multiply 262 by a weight, and you get nonsense. An id is a name, not a quantity. In module 12 every
+# name gets a place in a space, where near means alike.
 
 # %%
 from tinytorch_core import CompleteModule
