@@ -495,7 +495,7 @@ def recounted(text, times=8):
 @stage("performance")
 @given(lambda rng: {"text": words(rng, int(rng.integers(28_000, 32_000)))})
 @wants(lambda text: learned(list(text.encode()), 100)[::9])
-@at_most(15, times_of=recounted)
+@at_most(7, times_of=recounted)
 def test_the_fast_way_counts_only_once(tt, text):
     """100 merges of a text of 30,000 bytes take no longer than counting it a few dozen times.
 
