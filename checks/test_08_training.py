@@ -466,7 +466,7 @@ def a_tree(tt, flags, seen):
 def test_validate_gives_every_mode_back(tt, flags, fails):
     """Inside, all modules evaluate; afterwards each has the mode it had before, and gradients are recorded again, even after an error.
 
-    Keep (module, module.training) for every module, and give the modes back in a finally. model.train() would wake parts that were frozen.
+    Keep (module, module.training) for every module, and give the modes back in a finally. model.train() would wake parts that were not training.
     """
     answers, batch = [], (tt.Tensor(np.ones((3, 2))), tt.Tensor(np.ones((3, 2))))
     for row, failing in zip(flags, fails, strict=True):
@@ -721,7 +721,8 @@ def test_without_patience_nothing_stops(tt, courses):
 def test_patience_needs_something_to_watch(tt, wishes):
     """patience without validation batches, or below 1, is a ValueError, and nothing has moved then.
 
-    The lines above your part say so already; do not catch their errors.
+    If nothing was refused: the lines above your part do that, let their errors pass. If it is the weight after an ordinary run, look at the
+    check of patience first, and at restore().
     """
     answers = []
     for patience, validated in wishes:
@@ -729,6 +730,38 @@ def test_patience_needs_something_to_watch(tt, wishes):
         watch = pairs if validated else None
         refused = raises(ValueError, lambda t=trainer, w=watch, p=patience, b=pairs: t.fit(b, w, epochs=2, patience=p))
         answers.append([refused, trainer.model.weight.item()])
+    return answers
+
+
+@exercise("fit")
+@given(lambda rng: {"losses": rng.uniform(1, 5, size=3).tolist()})
+@wants(lambda losses: losses)
+def test_fit_makes_the_lists_that_are_missing(tt, losses):
+    """A history that came from a trainer without validation goes on all the same, and gets its list of validation losses.
+
+    setdefault gives the list, and makes it if need be.
+    """
+    trainer, pairs = a_course(tt, losses)
+    trainer.history = {"train_loss": [], "lr": []}
+    return trainer.fit(pairs, pairs, epochs=len(losses))["val_loss"]
+
+
+@exercise("fit")
+@given(lambda rng: {"patience": rng.integers(1, 5, size=4).tolist()})
+@wants(lambda patience: [f"patience {p}: epochs 1 to {p + 1}" for p in patience])
+def test_on_epoch_hears_of_the_last_epoch(tt, patience):
+    """The epoch after which training stops early is told to on_epoch like every other. (The loss rises from the first on.)
+
+    First on_epoch, then the question whether it is time to stop: a break in between would leave the last epoch out.
+    """
+    answers = []
+    for p in patience:
+        trainer, pairs = a_course(tt, [1.0 + n for n in range(7)])
+        told = []
+        trainer.fit(
+            pairs, pairs, epochs=7, patience=p, on_epoch=lambda history, told=told: told.append(len(history["lr"]))
+        )
+        answers.append(f"patience {p}: epochs {told[0]} to {told[-1]}" if told else f"patience {p}: no epoch")
     return answers
 
 

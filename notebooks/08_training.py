@@ -121,6 +121,9 @@ from tinytorch.optimizers import clip_grad_norm
 #
 # $$\text{accuracy} = \frac{1}{N}\sum_{i} \left[\,\arg\max_c z_{ic} = t_i\,\right]$$
 #
+# Here $z_{ic}$ is the logit of class c in answer i, $t_i$ the right class, and N the number of all answers, whatever their shape. The brackets count: 1 if what stands
+# in them is true, else 0.
+#
 # One case is special. A network for yes and no (`BCEWithLogitsLoss`) has **one column**, and its largest entry is always entry 0. There the answer is 1 if the
 # logit is above 0, else 0. (Why 0? σ(0) = ½.)
 #
@@ -130,8 +133,8 @@ from tinytorch.optimizers import clip_grad_norm
 # **The trap** is again broadcasting. Answers of shape (3,) compared with targets of shape (3, 1) give a table of 9 comparisons, and its mean looks like an
 # accuracy. So bring them to one shape first, and refuse everything else.
 #
-# `outputs.data.argmax(axis=-1)` takes the last axis away, (…, C) → (…). For one column `outputs.data[..., 0]` does the same, and where the targets also have
-# that column (their shape is `outputs.shape`), it has to go, too.
+# `outputs.data.argmax(axis=-1)` takes the last axis away, (…, C) → (…). For one column `outputs.data[..., 0]` takes that axis away; the answer is
+# then whether the number is above 0. Where the targets also have that column (their shape is `outputs.shape`), it has to go, too.
 
 # %% tags=["exercise:accuracy"]
 #| export
@@ -180,7 +183,7 @@ class Trainer:
     loss_fn: (outputs, targets) → a Tensor with one number, the mean over a batch. scheduler: is stepped once an epoch.
     grad_clip_norm: the largest norm of all gradients together, or None. metrics: names and functions (outputs, targets) → float.
 
-    history: a dict of lists, with one entry an epoch: "train_loss", "val_loss", "lr", and "val_<name>" for each metric.
+    history: a dict of lists, "train_loss" and "lr" with one entry for each epoch, "val_loss" and "val_<name>" for each validated one.
     """
 
     def __init__(self, model, optimizer, loss_fn, scheduler=None, grad_clip_norm=None, metrics=None):
@@ -310,7 +313,7 @@ trainer = Trainer(model, Adam(model.parameters(), lr=0.01), CrossEntropyLoss(), 
 # - **No gradients:** inside `with no_grad():` (module 07) nothing is recorded, which saves time and most of the memory.
 # - **Evaluation mode:** `model.eval()`, or dropout would switch off half of what you want to measure.
 # - **And back again.** Each module in the model has a flag `training`; afterwards each must have the value it had before. Not simply `model.train()`: perhaps
-#   the model was evaluating already, or somebody froze a part of it with `model.encoder.eval()`. And it must happen even if an error comes in between.
+#   the model was evaluating already, or somebody put a part of it into evaluation mode on purpose, with `model.encoder.eval()`. And it must happen even if an error comes in between.
 #
 # You know the form for "and back again, whatever happens" from `no_grad`: a context manager, with `try`, `yield` and `finally`.
 #
@@ -456,10 +459,11 @@ class EarlyStopping:
 # 1. note the learning rate (now: at the end of the epoch the scheduler turns it);
 # 2. `trainer.train_epoch(train_batches)`;
 # 3. if there are validation batches, `trainer.validate(validation_batches)`, whose names get `val_` in front: `"loss"` becomes `"val_loss"`;
-# 4. append each number to its list in `trainer.history`;
-# 5. if somebody wants to be told (`on_epoch`), call it with the history. That is how a progress bar, a plot or a checkpoint hangs on to the training, without a
+# 4. append each number to its list in `trainer.history`. A metric may have no list yet, if the history came out of a checkpoint of a trainer without it:
+#    `trainer.history.setdefault(name, [])` is the list, made if need be;
+# 5. if somebody wants to be told (`on_epoch`), call it with the history. That is how a progress bar, a plot or a checkpoint gets its turn in the training, without a
 #    line about any of them in here;
-# 6. with `patience`, ask the EarlyStopping whether it is time.
+# 6. only then, with `patience`, ask the EarlyStopping whether it is time.
 #
 # At the end, if there is a `patience`, the model gets its best weights back, whether it was stopped or ran out of epochs.
 #
@@ -477,7 +481,7 @@ def fit(trainer, train_batches, validation_batches=None, epochs=10, patience=Non
     patience: stop when the validation loss has not been lower for so many epochs in a row; at the end, the best weights of this
     call are restored. ValueError without validation_batches, and if it is below 1. on_epoch: called with the history after each epoch.
 
-    Returns the whole history: a dict of lists, "train_loss", "lr" (the rate of each epoch), and, if it was validated, "val_loss" and "val_<name>".
+    Returns the whole history: a dict of lists, "train_loss", "lr" (the rate of each epoch), "val_loss" and "val_<name>" (of validated epochs).
     """
     if patience is not None and validation_batches is None:
         raise ValueError("patience watches the validation loss, so it needs validation_batches")
@@ -505,7 +509,7 @@ def fit(trainer, train_batches, validation_batches=None, epochs=10, patience=Non
 # ## See it: learning by heart
 #
 # Your Trainer, on the spirals, much too long. The bar and the curves below it grow *while* it trains: `LearningCurves` is an ordinary function of the history
-# that the course brings along, hung on to `on_epoch`. Look at the validation loss, and at where its lowest point is.
+# that the course brings along, handed to `on_epoch`. Look at the validation loss: a dot marks its lowest point.
 
 # %%
 from tinytorch_core.widgets import LearningCurves
@@ -526,7 +530,7 @@ history = trainer.fit(train_batches, validation_batches, epochs=200, on_epoch=wa
 
 # %% [markdown]
 # Every fourth epoch the weights were put aside, so now there is a film. Pull the slider: the areas are what the network thinks of every point of the square,
-# the dots are the points it learned from. At about epoch 20 there are three arms. And then? Watch the lonely dots of a wrong colour. (At the right: fresh
+# the dots are the points it learned from. At about epoch 13 there are three arms. And then? Watch the lonely dots of a wrong colour. (At the right: fresh
 # points, from which nothing was learned.)
 
 # %%
@@ -552,8 +556,9 @@ def frame(epoch=1):
     figure, (left, right, curve) = plt.subplots(1, 3, figsize=(9, 2.8), width_ratios=(1, 1, 1.3), layout="constrained")
     show(left, then, points, labels, f"learned from: {accuracy(then(points), labels):.0%} right")
     show(right, then, fresh_points, fresh_labels, f"fresh: {accuracy(then(fresh_points), fresh_labels):.0%} right")
-    curve.plot(history["train_loss"], label="training")
-    curve.plot(history["val_loss"], label="validation")
+    epochs = range(1, len(history["lr"]) + 1)
+    curve.plot(epochs, history["train_loss"], label="training")
+    curve.plot(epochs, history["val_loss"], label="validation")
     curve.axvline(epoch, color="black", linewidth=0.8)
     curve.set(xlabel="epoch", ylim=(0, None))
     curve.set_title("loss", fontsize=9)
@@ -731,7 +736,7 @@ def save_checkpoint(trainer, path):
 # `load_checkpoint` must be **all or nothing**, too. Model, optimizer, scheduler: each looks before it changes anything, and raises ValueError if the state is
 # not its own. But what if the optimizer is the one to refuse? By then the model has been changed already. What you need is a way back:
 #
-# 1. note the present state: `before = …`. You have a function that collects it;
+# 1. the present state is in `before`: the line above your part has collected it, with your `training_state`;
 # 2. try to load the new one;
 # 3. if that fails, whatever the error, load `before` again, and let the error go on its way: a bare `raise` inside `except` does that.
 #
@@ -871,6 +876,10 @@ panels[1].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
+# The four zeros are the proof: not nearly the same numbers, the same. At the right the weights came back and nothing else: Adam's averages were gone and the
+# rate was back at its beginning, so the loss jumps, and it takes the training many epochs to get over it. It ends at about the same height here. With a night's
+# training lost that way, or a result that nobody can get again, you would not call it the same.
+#
 # ## Systems: what is in a checkpoint, and what is in a step?
 #
 # 1. How large is a checkpoint, compared with the weights? Nobody has trained here, so what you see is just what each optimizer remembers.
