@@ -151,52 +151,7 @@ from tinytorch.tensor import (
 #
 # **When nobody wants notes.** In a validation, or when a finished network answers customers, the notes would only hold on to memory. `with no_grad():` says so.
 # The engine stops recording at the beginning of the block and goes on at its end *as it did before*: such blocks
-# may stand inside one another, and end with an error. `@contextlib.contextmanager` makes a `with` block of a function that contains one `yield`: what stands
-# before the `yield` happens on entering, what stands after it on leaving. To be left in any case, the second part belongs into `finally`:
-#
-# ```python
-# try:
-#     yield
-# finally:
-#     ...      # happens, whether the block ended well or not
-# ```
-
-# %% [markdown]
-# ## 1 · Taking notes
-#
-# Every operation tells the engine about itself: `record(op, inputs, arrays, params, kept, output)`. What the way back will need of this is put down on one page,
-# a **node**, and the page is hung on the tensor that was made: `output.node`. Its `inputs` are tensors that may have
-# nodes of their own, and so from the loss one can find back to everything it was made of. There is no big list of all that ever happened. When a tensor is no
-# longer used by anybody, it goes, and its notes with it.
-#
-# ```text
-#      e.node   ── inputs ──▶   d, d
-#                               d.node   ── inputs ──▶   c, b
-#                                                        c.node   ── inputs ──▶   a, b
-#                                                                                 a.node is None: somebody made it by hand, a leaf
-# ```
-#
-# Not everything deserves notes. A page is written if three things are true:
-#
-# | question | if not |
-# |---|---|
-# | is the engine recording? | somebody has said that no gradients are wanted here |
-# | has at least one input `requires_grad`? | nobody will ever come back this way: pictures, targets |
-# | is the output a float? | `x > 0` and integers have no slopes |
-#
-# And if a page is written, the output gets `requires_grad = True` as well: it depends on something that wants a gradient, and whatever is made of *it* has to be
-# noted, too.
-#
-# **By hand.** `w = Tensor([2.0], requires_grad=True)` and `x = Tensor([3.0])`. `y = w * x`: w wants a gradient and y is a float, so there is a page: op
-# `multiply`, inputs `(w, x)`. `x * x`: nobody wants a gradient, no page. `w > 0`: a boolean, no page. `y + 1`: y
-# wants a gradient now, so there is a page.
-#
-# **What is `kept`?** Some operations keep something for the way back; `cross_entropy` keeps its probabilities. Many others need *their own result*: the slope of
-# $e^x$ is $e^x$. So we agree: the page holds what the forward kept, and if it kept nothing (None), the output's array.
-#
-# **When nobody wants notes.** In a validation, or when a finished network answers customers, the notes would only hold on to memory. `with no_grad():` says so.
-# The engine stops recording at the beginning of the block and goes on at its end *as it did before*: such blocks
-# may stand inside one another, and end with an error. `@contextlib.contextmanager` makes a `with` block of a function that contains one `yield`: what stands
+# may stand inside one another, and one may end with an error. `@contextlib.contextmanager` makes a `with` block of a function that contains one `yield`: what stands
 # before the `yield` happens on entering, what stands after it on leaving. To be left in any case, the second part belongs into `finally`:
 #
 # ```python
@@ -334,7 +289,8 @@ def rule(op):
     It returns
       with one input: its gradient, an array;
       with several: a tuple of functions without arguments, one for each input, in order. Each returns that input's gradient,
-      and is called only if that input wants one, so that no work is done for nothing.
+      and is called only if that input wants one, so that no work is done for nothing. Where only the first input can ever want a
+      gradient (as with cross_entropy, whose targets are classes), its gradient, an array, will do.
     A gradient has its input's shape, or one to which that was broadcast (the engine sums). The engine also sees to the dtype.
     Nothing that comes in may be changed.
     """
@@ -410,7 +366,8 @@ def log_backward(gradient, kept, x):
 # %check autograd-arithmetic
 
 # %% [markdown]
-# Three more of this kind are given. The power has two traps: $0^0$ and $0^b$, whose slopes are 0, while the plain formulas would divide by 0 on the way.
+# Three more of this kind are given. The power $a^b$ has two traps at a = 0: the slope along a is 0 where b = 0, and the slope along b
+# is 0 where b > 0, while the plain formulas would divide by 0, or take the logarithm of 0, on the way.
 
 # %% tags=["given:autograd-arithmetic"]
 #| export
@@ -473,9 +430,6 @@ def unbroadcast(gradient, shape):
     return gradient.sum(axis=tuple(stretched)).reshape(shape)
     ### END SOLUTION
 
-# %%
-# %check autograd-unbroadcast
-
 # %% [markdown]
 # With this, a page of notes can be asked for the gradients of its inputs. `ask` is given. It calls the rule, calls those of its functions that somebody wants,
 # and puts shapes and dtypes right. The word `yield` hands out one pair after the other, so that one can write
@@ -497,6 +451,9 @@ def ask(node, gradient):
             yield x, part if part.shape == x.data.shape else unbroadcast(part, x.data.shape)
 
 # %%
+# %check autograd-unbroadcast
+
+# %%
 a, b = Tensor(2.0, requires_grad=True), Tensor(3.0, requires_grad=True)
 c = a * b
 print([part.item() for x, part in ask(c.node, np.float32(18))])  # 54 for a, 36 for b: as on paper
@@ -513,7 +470,8 @@ print([part.item() for x, part in ask(c.node, np.float32(18))])  # 54 for a, 36 
 # What remains is to find all pages behind a tensor: go from page to page along `inputs`. Two traps:
 #
 # - **A page can be reached in many ways.** In a chain of 60 doublings, `x = x + x`, there are $2^{60}$ ways from the end to the beginning, but only 60 pages.
-#   Keep the pages that you have found in a `set`, and go on from each only once.
+#   Keep the pages that you have found in a `set`, and go on from each only once. (If the check below does not come to an end, that is why: stop it with ■ in the
+#   toolbar.)
 # - **A function that calls itself gives up** after about a thousand levels, and networks that read long texts are deeper. Keep a list of the pages that are still
 #   to be visited, take one off (`pop`), put its inputs' pages on, until the list is empty.
 #
@@ -1094,7 +1052,9 @@ for op, inputs in {
     reduce_sum: [u], reduce_mean: [u], reduce_max: [u], relu: [u], sigmoid: [u], tanh: [u], gelu: [u], softmax: [u], log_softmax: [u],
     squared_error: [u, v], cross_entropy: [u, classes], binary_cross_entropy: [chances, sigmoid(v)], binary_cross_entropy_with_logits: [u, v],
 }.items():  # fmt: skip
-    print(op.__name__, "ok," if gradcheck(op, inputs) else "wrong,", end=" ")
+    print(op.__name__, end=" ")  # first the name: gradcheck raises if a rule is wrong
+    gradcheck(op, inputs)
+    print("ok,", end=" ")
 
 # %% [markdown]
 # ## See it: it learns
@@ -1174,7 +1134,7 @@ ipywidgets.interact(show, step=ipywidgets.SelectionSlider(options=list(pictures)
 import tracemalloc
 
 from tinytorch.losses import CrossEntropyLoss
-from tinytorch.setup import readable_bytes
+from tinytorch.setup import measure, readable_bytes
 
 model = Sequential(Linear(784, 128, seed=1), Tanh(), Linear(128, 10, seed=2))
 x, digits, loss_fn = randn(64, 784, seed=3), Tensor(np.random.default_rng(4).integers(0, 10, size=64)), CrossEntropyLoss()
@@ -1202,7 +1162,8 @@ for depth in (5, 20, 80):
     print(f"{depth:3} layers   with notes {held(depth):>9}   without {held(depth, notes=False):>9}   after the way back {held(depth, back=True):>9}")
 
 # %% [markdown]
-# So the way back costs about as much again as the way there, however many weights there are. The memory is what hurts: with notes it grows with depth, because
+# So the way back costs one to two times as much as the way there, however many weights there are. (Nudging takes more seconds here than in the first cell: the
+# loss is counted in, and each weight is nudged up and down.) The memory is what hurts: with notes it grows with depth, because
 # every layer's result is kept. When you hear that somebody ran out of memory while *training* a network that *answers* without any trouble, you know why.
 #
 # ## Reflect
@@ -1217,7 +1178,7 @@ for depth in (5, 20, 80):
 #
 # **Behind the next door.** Complete this module, and the notebook **XOR (1969)** opens: the problem that stopped neural networks for more than a decade, and that
 # your backward pass solves in a second. After that: look at the loop above that trained the spirals. No batches, no validation, nothing saved, and if
-# it had gone wrong at step 400, you would have had to start again. That is module 08.
+# it had gone wrong at step 200, you would have had to start again. That is module 08.
 
 # %%
 from tinytorch_core import CompleteModule
