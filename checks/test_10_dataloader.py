@@ -1324,7 +1324,7 @@ def test_training_can_be_resumed(tt, x, y, seed, stop):
 )
 @wants(lambda x, y, seed: [float(np.float64(x).sum() * 6), 6 * int(y.sum())], rtol=1e-3, atol=1.0)
 @at_most(
-    6,
+    15,
     times_of=lambda x, y, seed: [
         float(x[i : i + 64][np.arange(len(x[i : i + 64]))].sum()) for _ in range(6) for i in range(0, 1_000, 64)
     ],
