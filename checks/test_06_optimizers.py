@@ -214,12 +214,16 @@ def counting(tt):
     return Counting
 
 
+def told_moves(i, there, times):
+    return f"parameter {i}, with a gradient in {there} of 6 steps: its own state counts {times} calls of update"
+
+
 @exercise("optimizer")
 @given(lambda rng: {"present": (rng.random(size=(6, 4)) < 0.6).tolist(), "lr": number(rng, 0.1, 1)})
 @wants(
     lambda present, lr: [
-        [sum(step[i] for step in present), a_tensor([-lr * (i + 1) * sum(step[i] for step in present)])]
-        for i in range(4)
+        [told_moves(i, there, there), a_tensor([-lr * (i + 1) * there])]
+        for i, there in enumerate(sum(step[i] for step in present) for i in range(4))
     ]
 )
 def test_step_moves_what_has_a_gradient(tt, present, lr):
@@ -233,7 +237,9 @@ def test_step_moves_what_has_a_gradient(tt, present, lr):
     for step in present:
         give(parameters, [np.array([i + 1.0]) if there else None for i, there in enumerate(step)])
         optimizer.step()
-    return [[state.get("moved", 0), p] for p, state in zip(parameters, optimizer.state, strict=True)]
+    there = [sum(step[i] for step in present) for i in range(4)]
+    told = [told_moves(i, there[i], state.get("moved", 0)) for i, state in enumerate(optimizer.state)]
+    return [list(pair) for pair in zip(told, parameters, strict=True)]
 
 
 @exercise("optimizer")
@@ -391,7 +397,7 @@ def test_momentum_takes_two_steps(tt, start, gradients, lr, momentum):
 def test_velocity_is_changed_and_returned(tt, gradients, momentum):
     """with_momentum changes the velocity array that it is given, and returns the same numbers.
 
-    Each pair below is what was returned, and the array afterwards. Two things to do: change the array in place, and return it.
+    Each pair is what was returned, and the array afterwards. Two things to do: change the array in place, and return it.
     `velocity = momentum * velocity + gradient` makes a new array, and the old one forgets.
     """
     velocity, answers = np.zeros(2), []
@@ -538,7 +544,7 @@ def adam_settings(rng):
 def test_moving_average_forgets_slowly(tt, average, new, betas):
     """average becomes beta · average + (1 − beta) · new, in place, and `new` stays as it is.
 
-    Which of the two gets the share beta? And is it the array itself that changes?
+    Which of the two gets the share beta? Is it the array `average` itself that changes? And is `new` only read?
     """
     kept, mine, answers = average.copy(), new.copy(), []
     for beta in betas:
@@ -556,7 +562,8 @@ def test_adams_first_step_is_lr(tt, gradient, lr):
     """The first step has the length lr for every weight, however large or small its gradient.
 
     Compare with the wanted step. 3.16 times as long: neither average is corrected. 31.6 times: v is not. A tenth: m is not. A thirtieth:
-    v has to be corrected before its root is taken. For each weight another factor: the root is missing.
+    v has to be corrected before its root is taken. For each weight another factor: the root is missing. A little, and only where
+    gradients are small: ε is under the root.
     """
     return moved(tt.Adam([tt.Parameter(np.zeros(8))], lr=lr), [gradient])
 
@@ -906,7 +913,8 @@ def with_gradients(tt, gradients):
 def test_clip_shortens_all_by_one_factor(tt, gradients, share):
     """If the common norm exceeds max_norm, all gradients are multiplied by max_norm / norm; the norm of before is returned.
 
-    The norm is the root of the sum of squares over all parameters. Parameters without a gradient stay without.
+    The first value is the norm of before: the root of the sum of all squares, and not a sum of norms. Then come the gradients, every one
+    times the same factor; None stays None.
     """
     parameters = with_gradients(tt, gradients)
     norm = tt.clip_grad_norm((p for p in parameters), together(gradients) * share)
@@ -919,7 +927,7 @@ def test_clip_shortens_all_by_one_factor(tt, gradients, share):
 def test_clip_leaves_short_gradients(tt, gradients, share):
     """If the norm is at most max_norm, nothing is changed; the norm is returned all the same. No gradients at all: 0.0.
 
-    Multiply only if norm > max_norm.
+    If gradients have changed: shorten only what is too long. If the norm is wrong, the check before this one says more.
     """
     parameters = with_gradients(tt, gradients)
     norm = tt.clip_grad_norm(parameters, together(gradients) / share)
@@ -932,7 +940,8 @@ def test_clip_leaves_short_gradients(tt, gradients, share):
 def test_clip_replaces_gradient_arrays(tt, gradient, share):
     """The old gradient array is not written into: two parameters may share one.
 
-    parameter.grad = parameter.grad * factor makes a new array; *= would shorten the shared one twice.
+    If the third array has changed, somebody wrote into it: *= would shorten a shared array twice. If it has not, the factor is wrong; a
+    shared array counts once for each parameter.
     """
     one, two, array = tt.Parameter(np.zeros(4)), tt.Parameter(np.zeros(4)), gradient.copy()
     one.grad = two.grad = array
@@ -952,7 +961,8 @@ def told_limit(limit, refused, norm):
 def test_clip_with_any_limit(tt, limits):
     """A negative max_norm raises ValueError; with 0 all gradients become 0.
 
-    refuse_negative(max_norm=max_norm) stands in the function already; leave it there.
+    A negative limit: refuse_negative(max_norm=max_norm) stands in the function already, leave it there. A wrong norm afterwards: one
+    factor for all gradients, and it is 0 where max_norm is 0.
     """
     answers = []
     for limit in limits:
@@ -963,10 +973,17 @@ def test_clip_with_any_limit(tt, limits):
     return answers
 
 
+def told_clipped(kind, norm, dtype):
+    return f"a {kind} gradient: the norm is of type {norm}, and the gradient is then {dtype}"
+
+
 @exercise("clip-grad-norm")
 @stage("compatibility")
 @given(lambda rng: {"kinds": rng.permutation(DTYPES * 4).tolist(), "values": rng.uniform(1, 3, size=3)})
-@wants(lambda kinds, values: [["float", kind, values / np.linalg.norm(values)] for kind in kinds], rtol=1e-4)
+@wants(
+    lambda kinds, values: [[told_clipped(kind, "float", kind), values / np.linalg.norm(values)] for kind in kinds],
+    rtol=1e-4,
+)
 def test_clip_keeps_dtypes(tt, kinds, values):
     """Gradients keep their dtype, and the norm is a Python float.
 
@@ -976,7 +993,7 @@ def test_clip_keeps_dtypes(tt, kinds, values):
     for kind in kinds:
         (parameter,) = with_gradients(tt, [values.astype(kind)])
         norm = tt.clip_grad_norm([parameter], 1.0)
-        answers.append([type(norm).__name__, str(parameter.grad.dtype), parameter.grad])
+        answers.append([told_clipped(kind, type(norm).__name__, parameter.grad.dtype), parameter.grad])
     return answers
 
 
@@ -1055,7 +1072,7 @@ def test_state_dict_holds_all_that_is_remembered(tt, gradients, lr, beta):
 def test_training_goes_on_as_if_never_stopped(tt, kinds, packed, start, gradients, lr):
     """Seven steps, saved and loaded into a new optimizer, and seven more: the same weights as after fourteen in a row.
 
-    The learning rate, every array, and Adam's step counts have to come back. A file gives numbers back as arrays of shape ().
+    What is missing after loading: the learning rate, an array, or Adam's step counts? A file gives numbers back as arrays of shape ().
     """
     answers = []
     for kind, pack in zip(kinds, packed, strict=True):
@@ -1144,8 +1161,9 @@ def kind_of(value):
 def test_loading_keeps_the_dtypes(tt, kinds, steps, lr):
     """Loaded averages are arrays in the dtype of the weights; numbers are Python numbers, also where they come as arrays of shape ().
 
-    The second parameter is a single number, and its averages have shape () too, but they *are* arrays. So ask whether the value that
-    you remember is an array, not which shape it has. An array takes numbers in and keeps its dtype; int(…) and float(…) make numbers.
+    Numbers become int(…) and float(…) of what came. An array that is there takes the new numbers in, and keeps its dtype. And which
+    is which? The second parameter is a single number: its averages have shape () and *are* arrays. So look at what the remembered
+    value is, not at its shape.
     """
     answers = []
     for kind, n in zip(kinds, steps, strict=True):

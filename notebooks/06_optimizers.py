@@ -147,7 +147,7 @@ class Optimizer:
             raise ValueError("there is nothing to optimize: the list of parameters is empty")
         refuse_negative(lr=lr)
         ### END SOLUTION
-        self.state = [{} for _ in self.parameters]  # stays: a memory for each
+        self.state = [{} for _ in self.parameters]  # given: keep this, a memory for each
 
     def step(self):
         """Move every parameter that has a gradient, once."""
@@ -411,7 +411,7 @@ for optimizer_class in (SGD, Adam):
     for _ in range(5):
         w.grad = np.array([1000.0, 0.001])
         optimizer.step()
-    print(f"{optimizer_class.__name__:5} {w.numpy()}")
+    print(f"{optimizer_class.__name__:5} " + " ".join(f"{value:10.4f}" for value in w.numpy()))
 
 # %% [markdown]
 # ## 6 · AdamW
@@ -580,8 +580,9 @@ plt.show()
 # The rule from exercise 2 holds here, too: **never write into a gradient array.** Two parameters may share one, and `*=` would shorten it twice. Put a new array in its place:
 # `parameter.grad = parameter.grad * scale`.
 #
-# `np.linalg.norm(array)` is the root of the sum of squares of one array, and `math.hypot(3, 4, 12)` that of any number of numbers. The
-# norm that you return is a Python float; `math.hypot` gives one. (Pascanu, Mikolov and Bengio, 2013.)
+# `np.linalg.norm(array)` is the root of the sum of squares of one array, and `math.hypot(3, 4, 12)` that of any number of numbers: 13. A star hands it those of a list,
+# `math.hypot(*norms)`, and of an empty list it makes 0.0. The norm that you return is a Python float; `math.hypot` gives one, `np.linalg.norm` gives a NumPy scalar. (Pascanu,
+# Mikolov and Bengio, 2013.)
 
 # %% tags=["exercise:clip-grad-norm"]
 #| export
@@ -699,7 +700,7 @@ LANDSCAPES = {  # loss, gradient, start, goal, what the picture shows (left, rig
     "Rosenbrock": (
         lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2,
         lambda x, y: [-2 * (1 - x) - 400 * x * (y - x**2), 200 * (y - x**2)],
-        (-1.2, 1), (1, 1), (-1.8, 1.6, -0.6, 2.2), (0.0015, 0.003, 0.3),
+        (-1.2, 1), (1, 1), (-1.8, 1.6, -0.6, 2.2), (0.002, 0.0015, 0.3),
     ),
     "Beale": (
         lambda x, y: (1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2,
@@ -707,7 +708,7 @@ LANDSCAPES = {  # loss, gradient, start, goal, what the picture shows (left, rig
             2 * (1.5 - x + x * y) * (y - 1) + 2 * (2.25 - x + x * y**2) * (y**2 - 1) + 2 * (2.625 - x + x * y**3) * (y**3 - 1),
             2 * (1.5 - x + x * y) * x + 4 * (2.25 - x + x * y**2) * x * y + 6 * (2.625 - x + x * y**3) * x * y**2,
         ],
-        (1, 1.5), (3, 0.5), (-0.5, 4.2, -1.2, 2), (0.01, 0.005, 0.1),
+        (1, 1.5), (3, 0.5), (-0.5, 4.2, -2.2, 2), (0.01, 0.005, 0.1),
     ),
 }  # fmt: skip
 
@@ -725,7 +726,7 @@ def walk(optimizer, gradient, steps, frame):
     return np.array(path).T  # (2, steps + 1)
 
 
-def race(landscape="valley", sgd=1.0, heavy=1.0, momentum=0.9, adam=1.0, steps=200):
+def race(landscape="valley", sgd=1.0, heavy=1.0, momentum=0.9, adam=1.0, steps=400):
     loss, gradient, start, goal, frame, rates = LANDSCAPES[landscape]
     sgd, heavy, adam = (factor * rate for factor, rate in zip((sgd, heavy, adam), rates))
     racers = {
@@ -753,7 +754,7 @@ def times(of):
 
 ipywidgets.interact(
     race,
-    landscape=list(LANDSCAPES), sgd=times("SGD"), heavy=times("momentum"), momentum=(0.0, 0.99, 0.01), adam=times("Adam"), steps=(10, 400, 10),
+    landscape=list(LANDSCAPES), sgd=times("SGD"), heavy=times("momentum"), momentum=(0.0, 0.99, 0.01), adam=times("Adam"), steps=(10, 600, 10),
 );
 
 # %% [markdown]
@@ -861,8 +862,8 @@ plt.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# The flat part on the left is the same as in module 01: getting ready. A network with many tiny parameters pays it for each of them. On the right Adam takes several times as
-# long as SGD: it walks over the arrays of its averages again and again, and takes a root of each number.
+# The flat part on the left is the same as in module 01: getting ready. A network with many tiny parameters pays it for each of them. On the right Adam takes about ten
+# times as long as SGD (how many on your machine?): it walks over the arrays of its averages again and again, and takes a root of each number.
 #
 # ## Reflect
 #
