@@ -174,12 +174,12 @@ def test_optimizer_keeps_a_list(tt, kinds, rates):
         tensors = [tt.Parameter([1.0]) for _ in range(3)]
         handed = {"list": list, "tuple": tuple, "generator": lambda x: (t for t in x)}[kind](tensors)
         optimizer = tt.Optimizer(handed, rate)
-        order = [[t is p for t in tensors].index(True) for p in optimizer.parameters]
+        order = [next((i for i, t in enumerate(tensors) if t is p), "none of them") for p in optimizer.parameters]
         answers.append([as_kept(kind, type(optimizer.parameters).__name__, len(order)), order, optimizer.lr])
     return answers
 
 
-def told(count, lr, refused):
+def told_refused(count, lr, refused):
     return f"{int(count)} parameters and lr {lr:g}: {'ValueError' if refused else 'accepted'}"
 
 
@@ -189,7 +189,7 @@ def told(count, lr, refused):
         "cases": rng.permutation([[n, lr] for n in (0, 0, 1, 3) for lr in (-1.0, -1e-9, 0.0, 0.5, np.nan)]).tolist()
     }
 )
-@wants(lambda cases: [told(count, lr, not (count and lr >= 0)) for count, lr in cases])
+@wants(lambda cases: [told_refused(count, lr, not (count and lr >= 0)) for count, lr in cases])
 def test_optimizer_refuses_nothing_and_negative(tt, cases):
     """No parameters at all, a negative learning rate, or nan raise ValueError; a rate of 0 is allowed.
 
@@ -199,7 +199,7 @@ def test_optimizer_refuses_nothing_and_negative(tt, cases):
     answers = []
     for count, lr in cases:
         parameters = (tt.Parameter([1.0]) for _ in range(int(count)))
-        answers.append(told(count, lr, raises(ValueError, lambda p=parameters, lr=lr: tt.Optimizer(p, lr))))
+        answers.append(told_refused(count, lr, raises(ValueError, lambda p=parameters, lr=lr: tt.Optimizer(p, lr))))
     return answers
 
 
@@ -574,7 +574,8 @@ def test_adams_first_step_is_lr(tt, gradient, lr):
 def test_adam_takes_two_steps(tt, start, gradients, lr):
     """The second step goes along both averages, each corrected for t = 2.
 
-    If the first step is right: does t grow by one in each step? In the text's example, print t and both averages after each gradient.
+    If the first step is right: does t grow by one in each step? And is what `state` keeps still uncorrected? In the text's example, print
+    t and both averages after each gradient.
     """
     return moved(tt.Adam([tt.Parameter(start.copy())], lr=lr), gradients)
 
