@@ -627,7 +627,7 @@ def plain_batches(batches):
 
 
 def settings(rng):
-    return [[n, size, bool(rng.random() < 0.5)] for n, size in cuts(rng)]
+    return [[n, size, drop] for n, size in cuts(rng) for drop in (False, True)]
 
 
 @exercise("dataloader")

@@ -42,7 +42,6 @@ MUTANTS_AN_EXERCISE = 3
 SEEDS = 4
 """How many draws a check's wanted answer must differ in at least once."""
 MUTANT_SECONDS = 30
-LUCKY_DRAWS = 2
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,8 +239,7 @@ async def _check_mutants(course: Course, mutants: Sequence[tuple[Module, authori
 def check_mutant(course: Course, module: Module, mutant: authoring.Mutant, observer: Observer) -> Finding:
     """A mutant dies if a check of its own exercise does not pass. "Not attempted" or an error of ours is no death.
 
-    Inputs are drawn at random: a mutant with one lucky draw dies all the same if it dies in each of the next LUCKY_DRAWS. Only its
-    own checks are asked, unless it survives them: then the others are, to say who would have noticed.
+    Only these checks are asked, unless it survives them: then the others are, to say who would have noticed.
     """
     start = time.perf_counter()
     exported = export(authoring.mutant_notebook(course, module, mutant.name), module)
@@ -254,12 +252,7 @@ def check_mutant(course: Course, module: Module, mutant: authoring.Mutant, obser
         observer.observe(exchange)
         return [c for stage in judge.judge(exchange, exported) for c in stage.checks]
 
-    def killers_of_a_draw() -> list[CheckResult]:
-        return [c for c in results(own) if c.outcome in ("failed", "missing")]
-
-    killers = killers_of_a_draw()
-    if not killers and all(again := [killers_of_a_draw() for _ in range(LUCKY_DRAWS)]):
-        killers = again[0]
+    killers = [c for c in results(own) if c.outcome in ("failed", "missing")]
     return Finding(
         module=module.id, kind="mutant", name=mutant.name, exercise=mutant.exercise, ok=bool(killers),
         message=killers[0].title if killers else _survived(mutant, results(whole)), seconds=time.perf_counter() - start,
