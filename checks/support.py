@@ -6,6 +6,17 @@ STRICT = {"over": "raise", "divide": "raise", "invalid": "raise"}
 """For np.errstate: what NumPy would only warn of is an error. (A tiny number that rounds to zero is fine.)"""
 
 
+def shuffled(rng, items):
+    """The items in a random order: a draw of yes and no that is never one-sided, as coins would be now and then."""
+    return [items[i] for i in rng.permutation(len(items))]
+
+
+def pairs_of_seeds(rng):
+    """Eight pairs of seeds, half of them of two equal ones."""
+    same = shuffled(rng, [True, False] * 4)
+    return [[int(a), int(a if s else a + b)] for (a, b), s in zip(rng.integers(1, 9, size=(8, 2)), same, strict=True)]
+
+
 def often(call, times):
     """What `call()` returns, called `times` times: for timing what is over in microseconds."""
     for _ in range(times):

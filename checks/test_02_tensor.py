@@ -5,13 +5,9 @@ import tracemalloc
 from functools import reduce
 
 import numpy as np
-from support import engine_hears
+from support import engine_hears, shuffled
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, error_text, exercise, given, judged, raises, stage, wants
-
-
-def shuffled(rng, items):
-    return [items[i] for i in rng.permutation(len(items))]
 
 
 def tensors(answers):

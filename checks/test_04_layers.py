@@ -4,7 +4,7 @@ import importlib
 import tracemalloc
 
 import numpy as np
-from support import engine_hears, often
+from support import engine_hears, often, pairs_of_seeds, shuffled
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, error_text, exercise, given, judged, raises, stage, wants
 
@@ -85,7 +85,7 @@ def test_parameter_wants_a_gradient(tt, arrays):
 
 
 @exercise("parameter")
-@given(lambda rng: {"numbers": rng.normal(size=3).tolist(), "learn": (rng.random(size=8) < 0.5).tolist()})
+@given(lambda rng: {"numbers": rng.normal(size=3).tolist(), "learn": shuffled(rng, [False, True] * 4)})
 @wants(lambda numbers, learn: learn)
 def test_a_parameter_can_be_frozen(tt, numbers, learn):
     """Parameter(data, requires_grad=False) is frozen.
@@ -348,7 +348,7 @@ def test_linear_starts_with_even_random_numbers(tt, inputs, outputs):
 
 
 @exercise("linear-layer")
-@given(lambda rng: batch(rng, 3) | {"with_bias": (rng.random(size=8) < 0.5).tolist()})
+@given(lambda rng: batch(rng, 3) | {"with_bias": shuffled(rng, [False, True] * 4)})
 @wants(lambda x, weight, bias, with_bias: [a_tensor(mapped(x, weight, bias if wish else 0)) for wish in with_bias])
 def test_linear_layer_computes_with_its_own_parameters(tt, x, weight, bias, with_bias):
     """A Linear computes x @ weight.T + bias with its own weight and bias, whatever they are now.
@@ -365,7 +365,7 @@ def test_linear_layer_computes_with_its_own_parameters(tt, x, weight, bias, with
 
 
 @exercise("linear-layer")
-@given(lambda rng: {"sizes": rng.integers(1, 9, size=(8, 2)).tolist(), "wish": (rng.random(size=8) < 0.5).tolist()})
+@given(lambda rng: {"sizes": rng.integers(1, 9, size=(8, 2)).tolist(), "wish": shuffled(rng, [False, True] * 4)})
 @wants(lambda sizes, wish: [{"weight": [o, i]} | ({"bias": [o]} if w else {}) for (i, o), w in zip(sizes, wish)])
 def test_linear_layer_has_parameters(tt, sizes, wish):
     """weight is a Parameter of shape (out, in) and bias one of shape (out,); with bias=False there is no bias.
@@ -377,9 +377,7 @@ def test_linear_layer_has_parameters(tt, sizes, wish):
 
 
 @exercise("linear-layer")
-@given(
-    lambda rng: {"seeds": [[int(a), int(a if rng.random() < 0.5 else a + b)] for a, b in rng.integers(1, 9, (8, 2))]}
-)
+@given(lambda rng: {"seeds": pairs_of_seeds(rng)})
 @wants(lambda seeds: [[a == b, False, False] for a, b in seeds])
 def test_linear_layer_is_repeatable(tt, seeds):
     """The same seed gives the same weights, another seed others; without a seed, or from one generator, no two are alike.
@@ -545,9 +543,7 @@ def test_dropout_rests_after_eval(tt, x, p):
 
 
 @exercise("dropout")
-@given(
-    lambda rng: {"seeds": [[int(a), int(a if rng.random() < 0.5 else a + b)] for a, b in rng.integers(1, 9, (8, 2))]}
-)
+@given(lambda rng: {"seeds": pairs_of_seeds(rng)})
 @wants(lambda seeds: [[a == b, a == b, False] for a, b in seeds])
 def test_dropout_draws_anew_each_time(tt, seeds):
     """Every pass switches off others; two layers with the same seed go through the same sequence.

@@ -5,7 +5,7 @@ import re
 import tracemalloc
 
 import numpy as np
-from support import STRICT, engine_hears, often
+from support import STRICT, engine_hears, often, shuffled
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, exercise, given, judged, raises, stage, wants
 
@@ -53,10 +53,6 @@ def reduced(losses, reduction):
 
 def some_shape(rng, axes=None):
     return tuple(rng.integers(1, 5, size=axes or int(rng.integers(1, 4))).tolist())
-
-
-def shuffled(rng, items):
-    return [items[i] for i in rng.permutation(len(items))]
 
 
 def pair(rng):

@@ -9,7 +9,7 @@ import importlib
 import tracemalloc
 
 import numpy as np
-from support import often
+from support import often, shuffled
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, exercise, given, judged, raises, stage, wants
 
@@ -1057,7 +1057,7 @@ def test_state_dict_holds_all_that_is_remembered(tt, gradients, lr, beta):
 @given(
     lambda rng: {
         "kinds": rng.permutation(["SGD", "momentum", "Adam", "AdamW"]).tolist(),
-        "packed": (rng.random(size=4) < 0.5).tolist(),
+        "packed": shuffled(rng, [False, True] * 2),
         "start": rng.normal(size=(2, 2)),
         "gradients": rng.normal(size=(14, 2, 2)),
         "lr": number(rng, 0.05, 0.3),
@@ -1360,7 +1360,7 @@ def test_what_is_no_parameter_is_refused(tt, cases):
     lambda rng: {
         "lr": number(rng, 0.1, 1),
         "steps": rng.integers(1, 6, size=8).tolist(),
-        "packed": (rng.random(8) < 0.5).tolist(),
+        "packed": shuffled(rng, [False, True] * 4),
     }
 )
 @wants(

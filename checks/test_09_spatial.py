@@ -10,7 +10,7 @@ import tracemalloc
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from support import engine_hears, often
+from support import engine_hears, often, pairs_of_seeds, shuffled
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, error_text, exercise, given, judged, raises, stage, wants
 
@@ -72,10 +72,6 @@ def slopes(function, arrays, gradient, eps=1e-5):
 # Inputs: pictures that are never square, kernels that seldom are, strides that leave something over
 
 SETTINGS = [(1, 0), (1, 1), (2, 0), (2, 1), (3, 2), (1, 2)]
-
-
-def shuffled(rng, items):
-    return [items[i] for i in rng.permutation(len(items))]
 
 
 def a_size(rng, low=4, high=8):
@@ -736,7 +732,7 @@ def conv_module(tt, case, bias=True):
 
 
 @exercise("conv-layer")
-@given(lambda rng: layers(rng, 6) | {"wishes": (rng.random(size=6) < 0.5).tolist()})
+@given(lambda rng: layers(rng, 6) | {"wishes": shuffled(rng, [False, True] * 3)})
 @wants(
     lambda cases, wishes: [
         a_tensor(convolved(**(c if wish else without_bias(c)))) for c, wish in zip(cases, wishes, strict=True)
@@ -768,9 +764,7 @@ def test_conv_layer_has_parameters(tt, asked):
 
 
 @exercise("conv-layer")
-@given(
-    lambda rng: {"seeds": [[int(a), int(a if rng.random() < 0.5 else a + b)] for a, b in rng.integers(1, 9, (8, 2))]}
-)
+@given(lambda rng: {"seeds": pairs_of_seeds(rng)})
 @wants(lambda seeds: [[a == b, False, False] for a, b in seeds])
 def test_conv_layer_is_repeatable(tt, seeds):
     """The same seed gives the same weights, another seed others; without a seed, or from one generator, no two are alike.
@@ -1256,7 +1250,7 @@ def strange_pictures(rng):
         [1, c, 2, 1],
         [2, c, 1, 1],
     ]
-    return {"c": c, "shapes": shuffled(rng, shapes), "learning": (rng.random(8) < 0.5).tolist()}
+    return {"c": c, "shapes": shuffled(rng, shapes), "learning": shuffled(rng, [False, True] * 4)}
 
 
 def strange(c, shape, learning):

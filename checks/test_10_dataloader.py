@@ -5,7 +5,7 @@ import itertools
 import tracemalloc
 
 import numpy as np
-from support import often
+from support import often, pairs_of_seeds, shuffled
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, error_text, exercise, given, judged, raises, stage, wants
 
@@ -230,9 +230,7 @@ def test_the_split_is_random(tt, length, first, seeds):
 
 
 @exercise("random-split")
-@given(
-    lambda rng: {"seeds": [[int(a), int(a if rng.random() < 0.5 else a + b)] for a, b in rng.integers(1, 9, (8, 2))]}
-)
+@given(lambda rng: {"seeds": pairs_of_seeds(rng)})
 @wants(lambda seeds: [[a == b, False] for a, b in seeds])
 def test_the_split_is_repeatable(tt, seeds):
     """The same seed splits in the same way, another seed otherwise, and no seed anew each time.
@@ -592,30 +590,30 @@ def cut(numbers, size, drop):
 
 @exercise("epoch-order")
 @given(lambda rng: {"cases": cuts(rng), "seed": int(rng.integers(100))})
-@wants(lambda cases, seed: [cut(shuffled(n, seed), size, False) for n, size in cases])
+@wants(lambda cases, seed: [cut(order_of(n, seed), size, False) for n, size in cases])
 def test_the_last_batch_may_be_shorter(tt, cases, seed):
     """cut_batches cuts the order into pieces of batch_size, in order, and what is left is a shorter batch.
 
     Batches begin at range(0, len(order), batch_size).
     """
-    return [plain_batches(tt.cut_batches(np.array(shuffled(n, seed), dtype=np.int64), size)) for n, size in cases]
+    return [plain_batches(tt.cut_batches(np.array(order_of(n, seed), dtype=np.int64), size)) for n, size in cases]
 
 
 @exercise("epoch-order")
 @given(lambda rng: {"cases": cuts(rng), "seed": int(rng.integers(100))})
-@wants(lambda cases, seed: [cut(shuffled(n, seed), size, True) for n, size in cases])
+@wants(lambda cases, seed: [cut(order_of(n, seed), size, True) for n, size in cases])
 def test_drop_last_leaves_the_shorter_one_out(tt, cases, seed):
     """With drop_last=True a last batch that is shorter is left out, and a full one is not.
 
     Twelve items in batches of four have no shorter one. Keep batches with len(batch) == batch_size.
     """
     return [
-        plain_batches(tt.cut_batches(np.array(shuffled(n, seed), dtype=np.int64), size, drop_last=True))
+        plain_batches(tt.cut_batches(np.array(order_of(n, seed), dtype=np.int64), size, drop_last=True))
         for n, size in cases
     ]
 
 
-def shuffled(length, seed):
+def order_of(length, seed):
     return np.random.default_rng(seed).permutation(length).tolist()
 
 
@@ -733,7 +731,7 @@ def test_a_loader_can_be_put_into_any_epoch(tt, seeds, epoch):
 
 
 @exercise("dataloader")
-@given(lambda rng: {"shuffle": (rng.random(size=8) < 0.5).tolist(), "length": int(rng.integers(15, 25))})
+@given(lambda rng: {"shuffle": shuffled(rng, [False, True] * 4), "length": int(rng.integers(15, 25))})
 @wants(lambda shuffle, length: [[list(range(length)), list(range(length)), 16, not wish] for wish in shuffle])
 def test_walks_are_independent(tt, shuffle, length):
     """Two walks at the same time do not disturb each other, also one inside the other.
@@ -990,9 +988,7 @@ def test_flip_mirrors_a_share_p(tt, p, times):
 
 
 @exercise("random-flip")
-@given(
-    lambda rng: {"seeds": [[int(a), int(a if rng.random() < 0.5 else a + b)] for a, b in rng.integers(1, 9, (8, 2))]}
-)
+@given(lambda rng: {"seeds": pairs_of_seeds(rng)})
 @wants(lambda seeds: [[a == b, False, False] for a, b in seeds])
 def test_flip_draws_anew_each_time(tt, seeds):
     """The same seed gives the same sequence of decisions, another seed, or none, another one; and the decisions differ from call to call.
@@ -1141,9 +1137,7 @@ def test_the_refusal_names_both_sizes(tt, pairs):
 
 
 @exercise("random-crop")
-@given(
-    lambda rng: {"seeds": [[int(a), int(a if rng.random() < 0.5 else a + b)] for a, b in rng.integers(1, 9, (8, 2))]}
-)
+@given(lambda rng: {"seeds": pairs_of_seeds(rng)})
 @wants(lambda seeds: [[a == b, False, False] for a, b in seeds])
 def test_crop_draws_anew_each_time(tt, seeds):
     """The same seed gives the same sequence of windows, another seed, or none, another one; and they differ from call to call.

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from support import shuffled
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, error_text, exercise, given, judged, raises, stage, wants
 
@@ -728,7 +729,7 @@ def test_a_loaded_tokenizer_can_learn_again(tt, text, second, size):
 
 
 @exercise("tokenizer-files")
-@given(lambda rng: {"text": some_text(rng, LETTERS + STRANGE, 30), "kinds": rng.integers(0, 2, size=8).tolist()})
+@given(lambda rng: {"text": some_text(rng, LETTERS + STRANGE, 30), "kinds": shuffled(rng, [0, 1] * 4)})
 @wants(lambda text, kinds: [[True, ["CharTokenizer", "BPETokenizer"][kind]] for kind in kinds])
 def test_the_file_is_json_that_names_its_class(tt, text, kinds):
     """The file holds a JSON object whose entry "tokenizer" is the name of the class.
@@ -823,7 +824,7 @@ def test_a_damaged_file_is_refused(tt, merges):
 
 @exercise("tokenizer-files")
 @stage("compatibility")
-@given(lambda rng: {"there": (rng.random(size=8) < 0.5).tolist() + [False], "text": repetitive(rng)})
+@given(lambda rng: {"there": shuffled(rng, [False, True] * 4) + [False], "text": repetitive(rng)})
 @wants(lambda there, text: [not is_there for is_there in there])
 def test_a_missing_file_is_told_as_such(tt, there, text):
     """A file that is not there raises FileNotFoundError.
