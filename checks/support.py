@@ -17,6 +17,11 @@ def pairs_of_seeds(rng):
     return [[int(a), int(a if s else a + b)] for (a, b), s in zip(rng.integers(1, 9, size=(8, 2)), same, strict=True)]
 
 
+def every_flags(rng, width):
+    """Every row of `width` yes and no that there is, in a random order."""
+    return shuffled(rng, [[bool(number >> place & 1) for place in range(width)] for number in range(2**width)])
+
+
 def often(call, times):
     """What `call()` returns, called `times` times: for timing what is over in microseconds."""
     for _ in range(times):

@@ -99,6 +99,30 @@ def test_dtype_wins(tt, number, kinds):
 @exercise("tensor-data")
 @given(
     lambda rng: {
+        "x": rng.normal(size=(8, 3)).round(2),
+        "kinds": shuffled(rng, ["array", "tensor"] * 4),
+        "new": float(rng.normal()),
+    }
+)
+@wants(lambda x, kinds, new: list(x))
+def test_a_tensor_has_its_own_copy(tt, x, kinds, new):
+    """A tensor holds a copy: when the array, or the tensor, that it was made from changes later, its own numbers stay.
+
+    np.array(data) copies; np.asarray(data) hands out the same array. (.astype(…, copy=False) after a copy is fine.)
+    """
+    copies = []
+    for row, kind in zip(x, kinds, strict=True):
+        source = row.copy()
+        origin = source if kind == "array" else tt.Tensor(source)
+        made = tt.Tensor(origin)
+        (source if kind == "array" else origin.data)[:] = new
+        copies.append(made.data)
+    return copies
+
+
+@exercise("tensor-data")
+@given(
+    lambda rng: {
         "things": shuffled(rng, [None, "seven", ["a", "b"], [1.0, None], [["x"]], 7, [1.5, 2], True, [[0]], [False, 1]])
     }
 )

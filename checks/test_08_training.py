@@ -47,7 +47,7 @@ class ByHand:
 
     def step(self, x, y):
         loss, gradients = loss_of(self.state, x, y), slopes(self.state, x, y)
-        if self.task.get("clip"):
+        if self.task.get("clip") is not None:
             gradients = shortened(gradients, self.task["clip"])
         self.n += 1
         for name, g in gradients.items():
@@ -298,12 +298,13 @@ def many_steps(task):
 
 
 @exercise("train-step")
-@given(lambda rng: {"tasks": [task(rng, clip=clip)["task"] for clip in shuffled(rng, [0.01, 0.1, 0.1, 1e6])]})
+@given(lambda rng: {"tasks": [task(rng, clip=clip)["task"] for clip in shuffled(rng, [0.0, 0.01, 0.1, 1e6])]})
 @wants(lambda tasks: [many_steps(task)[1] for task in tasks], rtol=1e-7, atol=1e-9)
 def test_a_step_clips_the_gradients(tt, tasks):
     """With grad_clip_norm, the gradients of all parameters together are no longer than that when the optimizer steps.
 
     clip_grad_norm(trainer.optimizer.parameters, trainer.grad_clip_norm), after backward and before step. All parameters in one call.
+    A norm of 0 is one, too.
     """
     states = []
     for each in tasks:
@@ -1198,6 +1199,55 @@ def name_of_error(call):
     except Exception as error:
         return type(error).__name__
     return ""
+
+
+ERRORS = {error.__name__: error for error in (ValueError, KeyError, TypeError, OSError, RuntimeError, MemoryError)}
+
+
+class Stumbling:
+    """A scheduler that fails once, while it is loaded."""
+
+    def __init__(self, scheduler, error):
+        self.scheduler, self.error = scheduler, error
+
+    def state_dict(self):
+        return self.scheduler.state_dict()
+
+    def load_state_dict(self, state):
+        if self.error:
+            error, self.error = self.error, None
+            raise error("on purpose")
+        self.scheduler.load_state_dict(state)
+
+
+@exercise("load-checkpoint")
+@given(
+    lambda rng: {
+        "seed": int(rng.integers(99)),
+        "x": rng.normal(size=(10, 3)),
+        "errors": shuffled(rng, [*ERRORS, "", ""]),
+    }
+)
+@wants(lambda seed, x, errors: [[error, "un" * bool(error) + "changed"] for error in errors])
+def test_whatever_goes_wrong_is_told_and_undone(tt, seed, x, errors):
+    """Whatever error comes while a checkpoint is loaded, everything goes back to what it was, and that same error is raised again.
+
+    except Exception catches all of them, not only ValueError; and `raise` alone, without a name behind it, raises the same one again.
+    """
+    answers = []
+    for error in errors:
+        one, other = (a_dropout_trainer(tt, s, "momentum") for s in (seed, seed + 1))
+        one.fit(classified(tt, x), epochs=1)
+        other.scheduler = Stumbling(other.scheduler, ERRORS.get(error))
+        before, raised = everything(other), ""
+        with tempfile.TemporaryDirectory() as folder:
+            one.save_checkpoint(f"{folder}/run")
+            try:
+                other.load_checkpoint(f"{folder}/run")
+            except tuple(ERRORS.values()) as caught:
+                raised = type(caught).__name__
+        answers.append([raised, "unchanged" if everything(other) == before else "changed"])
+    return answers
 
 
 @exercise("load-checkpoint")

@@ -447,6 +447,8 @@ def ask(node, gradient):
     answer = node.op.backward(gradient, node.kept, *node.arrays, **node.params)
     for place, x in enumerate(node.inputs):
         if isinstance(x, Tensor) and x.requires_grad:
+            if type(answer) is tuple and not callable(answer[place]):
+                raise TypeError(f"the rule of {node.op.__name__} should return a tuple of functions: write lambda: … for input {place}")
             part = np.asarray(answer[place]() if type(answer) is tuple else answer, dtype=x.data.dtype)
             yield x, part if part.shape == x.data.shape else unbroadcast(part, x.data.shape)
 
@@ -470,8 +472,8 @@ print([part.item() for x, part in ask(c.node, np.float32(18))])  # 54 for a, 36 
 # What remains is to find all pages behind a tensor: go from page to page along `inputs`. Two traps:
 #
 # - **A page can be reached in many ways.** In a chain of 60 doublings, `x = x + x`, there are $2^{60}$ ways from the end to the beginning, but only 60 pages.
-#   Keep the pages that you have found in a `set`, and go on from each only once. (If the check below does not come to an end, that is why: stop it with ■ in the
-#   toolbar.)
+#   Keep the pages that you have found in a `set`, and go on from each only once. (If the check below does not come to an
+#   end, that is why: it is stopped after 20 seconds.)
 # - **A function that calls itself gives up** after about a thousand levels, and networks that read long texts are deeper. Keep a list of the pages that are still
 #   to be visited, take one off (`pop`), put its inputs' pages on, until the list is empty.
 #

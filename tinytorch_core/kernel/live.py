@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +16,12 @@ from IPython.core.getipython import get_ipython
 
 from tinytorch_core.kernel.checking import Check, collect, observe
 from tinytorch_core.kernel.harness import describe_error, execute_checks, timed
-from tinytorch_core.kernel.verdicts import PASSED, Outcome, outcome_of, too_slow
+from tinytorch_core.kernel.verdicts import PASSED, Outcome, expression, outcome_of, too_slow
 
 Result = dict[str, Any]
+SECONDS = 20.0
+"""What takes longer than this is stopped. The slowest check of a right solution takes about a second."""
+ENDLESS = "Is there a loop that never comes to its end, or one that does the same work again and again?"
 MARKS = {"passed": "ok", "failed": "wrong", "error": "could not be judged", "not_attempted": "not written yet"}
 
 
@@ -25,12 +32,49 @@ def check_exercise(checks: Path, module: dict[str, Any], exercise: dict[str, Any
     source = support.read_text(encoding="utf-8") if support.is_file() else ""
     namespace = execute_checks(file.read_text(encoding="utf-8"), source, f"checks/{file.name}")
     own = [check for check in collect(namespace) if check.exercise == exercise["id"]]
-    results = [_result(check, _run(check, tt)) for check in own]
-    passed = bool(results) and all(r["outcome"] == "passed" for r in results)
+    results, stopped = [], False
+    for check in own:
+        try:
+            with at_most(SECONDS):
+                results.append(_result(check, _run(check, tt)))
+        except TookTooLong:  # the others would only keep the student waiting as long
+            results.append(_result(check, Outcome("failed", _never_ended(check), ENDLESS)))
+            stopped = True
+            break
+    passed = bool(results) and not stopped and all(r["outcome"] == "passed" for r in results)
     return {
         "exercise": exercise["id"], "title": exercise["title"], "module": module["id"], "passed": passed,
-        "checks": results, "message": _summary(exercise, results),
+        "checks": results, "message": _summary(exercise, results, stopped),
     }  # fmt: skip
+
+
+class TookTooLong(BaseException):
+    """Time is up. Not an Exception, so that `except Exception` in a student's code doesn't catch it."""
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise TookTooLong in the block once it has taken `seconds`. Without effect where there are no alarms: Windows, other threads."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise TookTooLong
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _never_ended(check: Check) -> str:
+    return (
+        f"called    {expression(check.body)}\nstopped   after {SECONDS:g} seconds, and the checks after it have not run"
+    )
 
 
 def _run(check: Check, tt: Any) -> Outcome:
@@ -53,10 +97,12 @@ def _result(check: Check, outcome: Outcome) -> Result:
     }  # fmt: skip
 
 
-def _summary(exercise: dict[str, Any], results: list[Result]) -> str:
+def _summary(exercise: dict[str, Any], results: list[Result], stopped: bool) -> str:
     passed = sum(r["outcome"] == "passed" for r in results)
     if not results:
         return f"{exercise['id']} has no checks of its own."
+    if stopped:
+        return f"{exercise['title']}: stopped, because a check did not come to its end."
     if passed == len(results):
         return f"{exercise['title']}: all {passed} checks pass."
     if all(r["outcome"] == "not_attempted" for r in results):

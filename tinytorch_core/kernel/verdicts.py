@@ -22,6 +22,10 @@ NOT_EXPORTED = (
     "Your package holds only what the notebook's #| export cells define and import. This name comes from another cell, or is "
     "misspelled: use what those cells have, or import it inside one of them."
 )
+IS_NONE = (
+    "Something in that line is None. Either it may be (then ask `… is not None` before you use it), or a function that should have "
+    "returned it has no `return`."
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,18 @@ def _raised(check: Check, inputs: dict[str, Any], error: dict[str, Any]) -> Outc
     frame = student_frame(error)
     if frame:
         lines.append(f"in        {place(frame)}\n          {frame['code']}")
-    in_package = frame is not None and frame["file"].startswith("tinytorch/")
-    return Outcome("failed", "\n".join(lines), NOT_EXPORTED if error.get("type") == "NameError" and in_package else "")
+    return Outcome("failed", "\n".join(lines), _hint(error, frame))
+
+
+def _hint(error: dict[str, Any], frame: dict[str, Any] | None) -> str:
+    """What helps more than the check's own hint, where the error itself says what is wrong; else ""."""
+    if frame is None:
+        return ""
+    if error.get("type") == "NameError" and frame["file"].startswith("tinytorch/"):
+        return NOT_EXPORTED
+    if error.get("type") == "AttributeError" and str(error.get("message")).startswith("'NoneType' object"):
+        return IS_NONE
+    return ""
 
 
 def student_frame(error: dict[str, Any]) -> dict[str, Any] | None:
@@ -132,12 +146,20 @@ def expression(body: Body) -> str:
         source = textwrap.dedent(inspect.getsource(body))
         (function,) = ast.parse(source).body
         statements = function.body[bool(ast.get_docstring(function)) :]  # type: ignore[attr-defined,arg-type]
-        returned = statements[-1].value
+        last = _last(statements)
+        returned = last.value
         segment = ast.get_source_segment(source, returned) or ""
     except (OSError, SyntaxError, TypeError, ValueError, IndexError, AttributeError):
         return body.__name__
-    if len(statements) == 1 or any(isinstance(node, ast.Name) and node.id == "tt" for node in ast.walk(returned)):
+    whole = last is statements[0] or any(isinstance(n, ast.Name) and n.id == "tt" for n in ast.walk(returned))
+    if last is statements[-1] and whole:
         return " ".join(segment.split())
     lines = source.splitlines()[statements[0].lineno - 1 : statements[-1].end_lineno]
     shown = textwrap.dedent("\n".join(lines)).splitlines()
     return f"\n{' ' * 10}".join(shown[:SHOWN_LINES] + ["…"] * (len(shown) > SHOWN_LINES))
+
+
+def _last(statements: list[ast.stmt]) -> Any:
+    """The statement that returns: the last one, also at the end of a `with` block."""
+    last = statements[-1]
+    return _last(last.body) if isinstance(last, ast.With) else last

@@ -19,7 +19,8 @@ LONGEST = 18
 """Letters of a name that fit into the drawing."""
 
 STYLE = """<style>
-.tt-graph { max-width: 100%; height: auto; color: var(--jp-content-font-color1, currentColor); font-size: 12px;
+.tt-scroll { overflow-x: auto; }
+.tt-graph { color: var(--jp-content-font-color1, currentColor); font-size: 12px;
   font-family: var(--jp-ui-font-family, sans-serif); }
 .tt-graph text { fill: currentColor; text-anchor: middle; }
 .tt-graph rect, .tt-graph path { fill: none; stroke: currentColor; }
@@ -86,7 +87,7 @@ class GraphDrawing:
     def svg(self) -> str:
         names, layout = self._names(), Layout.of(self._tensors, self._operations)
         parts = [
-            f'<svg class="tt-graph" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width} {layout.height}" '
+            f'<div class="tt-scroll"><svg class="tt-graph" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width} {layout.height}" '
             f'width="{layout.width}" role="group" aria-label="Computation graph, {len(self._operations)} operations">',
             STYLE,
         ]
@@ -96,7 +97,7 @@ class GraphDrawing:
         for operation in self._operations:
             called = f"{operation.name}({', '.join(names[key] for key in operation.inputs)})"
             parts.append(layout.operation(operation, f"{names[operation.output]} = {called}"))
-        return "".join(parts) + "</svg>"
+        return "".join(parts) + "</svg></div>"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """`%check`: the same checks and the same words as in grading, on the code of the notebook."""
 
+import contextlib
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -97,6 +100,30 @@ def test_an_exercise_whose_name_is_not_there_fails_with_the_reason(check):
     result = check()
     assert set(outcomes(result).values()) == {"failed"}
     assert "AttributeError" in result["checks"][0]["message"]
+
+
+def test_an_endless_loop_is_stopped_and_said_so(check, monkeypatch):
+    monkeypatch.setattr(live, "SECONDS", 0.2)
+
+    def double(x):
+        while True:
+            with contextlib.suppress(Exception):
+                x = x * 1
+
+    result = check(double=double)
+    assert result["passed"] is False
+    assert outcomes(result) == {"test_double": "failed"}  # nobody waits for the second one
+    assert "stopped   after 0.2 seconds" in result["checks"][0]["message"]
+    assert result["checks"][0]["hint"] == live.ENDLESS
+    assert result["message"] == "Double: stopped, because a check did not come to its end."
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_elsewhere_than_in_the_main_thread_there_is_no_limit(check, monkeypatch):
+    monkeypatch.setattr(live, "SECONDS", 0.0001)
+    with ThreadPoolExecutor(1) as threads:
+        result = threads.submit(check, double=lambda x: x + x).result()
+    assert result["passed"] is True
 
 
 @pytest.mark.parametrize("ending", [SystemExit(1), RecursionError("deep"), ZeroDivisionError("x")])

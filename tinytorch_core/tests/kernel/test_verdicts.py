@@ -162,6 +162,19 @@ def test_a_body_whose_last_line_calls_nothing_is_shown_whole():
     ]
 
 
+def in_a_block(tt, x):
+    """It returns inside a block, without which its last line can't be understood."""
+    with tt.silence() as heard:
+        return tt.double(x), heard
+
+
+def test_a_body_that_returns_inside_a_block_is_shown_with_it():
+    assert verdicts.call_text(in_a_block, {}).splitlines() == [
+        "called    with tt.silence() as heard:",
+        "              return tt.double(x), heard",
+    ]
+
+
 def test_a_name_that_the_package_does_not_have_is_explained_in_place_of_the_hint():
     error = {"type": "NameError", "message": "name 'Tensor' is not defined"}
     assert (
@@ -169,6 +182,15 @@ def test_a_name_that_the_package_does_not_have_is_explained_in_place_of_the_hint
     )
     assert outcome_of(doubles, X, raised(**error, frames=[frame("/tmp/ipykernel_12/345.py", 2)])).hint == ""
     assert outcome_of(doubles, X, raised(frames=[frame("tinytorch/losses.py", 4)])).hint == ""
+
+
+def test_a_none_that_was_used_is_explained_in_place_of_the_hint():
+    error = {"type": "AttributeError", "message": "'NoneType' object has no attribute 'state_dict'"}
+    own, ours = [frame("tinytorch/training.py", 4)], [frame("checks/test_08_training.py", 4)]
+    assert outcome_of(doubles, X, raised(**error, frames=own)).hint == verdicts.IS_NONE
+    assert outcome_of(doubles, X, raised(**error, frames=ours)).hint == ""
+    other = {"type": "AttributeError", "message": "'Tensor' object has no attribute 'state_dict'"}
+    assert outcome_of(doubles, X, raised(**other, frames=own)).hint == ""
 
 
 def test_the_call_of_a_body_without_source_is_its_name():
