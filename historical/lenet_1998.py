@@ -317,7 +317,7 @@ DrawPad(read)
 #
 # **Right: the architecture.** Small windows, shared weights, maps that become smaller and more numerous, and gradients through everything,
 # from the pixels to the answer. Nothing of this has been taken back. The network that won the ImageNet contest of 2012 and ended the
-# doubts, AlexNet, is LeNet with more maps, ReLU, dropout and two graphics cards; two modules from here you build that, too.
+# doubts, AlexNet, is LeNet with more maps, ReLU, dropout and two graphics cards; one module from here you build that, too.
 #
 # **Right: learn the features.** Before, people designed by hand what a machine should look for, and only the last step was learned. The
 # paper says in its first pages that better systems come from relying "more on automatic learning, and less on hand-designed heuristics". It

@@ -19,6 +19,7 @@ FOLDER = (PACKAGE if (PACKAGE / "historical").is_dir() else PACKAGE.parent) / "h
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 SHA256 = {
+    "fashion_6k": "2c1d16c37fd817b30c6e03c80047b3f45da8821999d91fd8e7b0bea4657d1048",
     "mnist_12k": "b7e2cc0a3c66f0ac77fb257515cb3539c3163dcb60a8dae8debc6d091abd23c4",
 }
 """Over the raw arrays in the order of KEYS: rebuilding a file may change its bytes, never its numbers."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinytorch_core.data import DataError, embedded, load_mnist
+from tinytorch_core.data import DataError, embedded, load_fashion_mnist, load_mnist
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +38,14 @@ def test_every_digit_comes_equally_often():
     _, y_train, _, y_test = load_mnist()
     assert np.bincount(y_train).tolist() == [1000] * 10
     assert np.bincount(y_test).tolist() == [200] * 10
+
+
+def test_fashion_mnist_has_the_form_of_mnist():
+    x_train, y_train, x_test, y_test = load_fashion_mnist()
+    assert [x_train.shape, x_test.shape] == [(5_000, 28, 28), (1_000, 28, 28)]
+    assert [x_train.dtype, y_train.dtype, x_test.dtype, y_test.dtype] == [np.float32, np.int64, np.float32, np.int64]
+    assert [np.bincount(y_train).tolist(), np.bincount(y_test).tolist()] == [[500] * 10, [100] * 10]
+    assert [x_train.min(), x_train.max()] == [0, 1]
 
 
 def test_what_one_caller_changes_the_next_never_sees():

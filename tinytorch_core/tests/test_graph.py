@@ -114,3 +114,7 @@ def test_a_long_chain_is_no_trouble() -> None:
 
 def test_an_empty_graph_is_drawn() -> None:
     assert groups(GraphDrawing({}, [])) == []
+
+
+def test_what_goes_in_twice_says_so(example: GraphDrawing) -> None:
+    assert [text.text for text in ET.fromstring(example.svg()).iter(f"{SVG}text") if "×" in (text.text or "")] == ["2×"]

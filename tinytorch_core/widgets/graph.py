@@ -124,11 +124,13 @@ class Layout:
         return cls(corners, box, lefts[-1] + box + MARGIN, bottom + MARGIN + 24)
 
     def arrow(self, key: Hashable, operation: Operation) -> str:
-        """From the right side of a box to the left side of the operation."""
+        """From the right side of a box to the left side of the operation; with a number, if it goes in more than once."""
         (x1, y1), (x2, y2) = self.corners[key], self.corners[operation.output]
         x1, y1, y2 = x1 + self.box, y1 + HEIGHT // 2, y2 + HEIGHT // 2
         x2 -= _pill(operation) + GAP // 2
-        return f'<path d="M{x1} {y1} H{x2 - GAP} C{x2 - GAP // 2} {y1} {x2 - GAP // 2} {y2} {x2} {y2}"/>'
+        times = list(operation.inputs).count(key)
+        often = f'<text x="{x1 + GAP // 2}" y="{y1 - 4}">{times}×</text>' if times > 1 else ""
+        return f'<path d="M{x1} {y1} H{x2 - GAP} C{x2 - GAP // 2} {y1} {x2 - GAP // 2} {y2} {x2} {y2}"/>{often}'
 
     def tensor(self, key: Hashable, box: TensorBox, said: str) -> str:
         x, y = self.corners[key]
