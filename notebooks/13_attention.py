@@ -48,7 +48,7 @@
 import numpy as np
 from tinytorch.tensor import Tensor, randn
 
-words = "a bank bites dog loan man of river".split()
+words = ["a", "bank", "bites", "dog", "loan", "man", "of", "river"]
 table = randn(len(words), 64, seed=1).data  # a row of 64 numbers for each word
 
 
@@ -57,15 +57,17 @@ def rows(sentence):
 
 
 def gap(a, b):
+    """The largest difference between two arrays."""
     return np.abs(a - b).max()
 
 
-print("bank, by the river and with a loan, differs by  ", gap(rows("a bank of a river")[1], rows("a loan of a bank")[4]))
-print("means of dog bites man and man bites dog differ by", gap(rows("dog bites man").mean(axis=0), rows("man bites dog").mean(axis=0)))
+print(f"bank by a river, bank with a loan: their rows differ by {gap(rows('a bank of a river')[1], rows('a loan of a bank')[4]):.4f}")
+print(f"dog bites man, man bites dog: their means differ by {gap(rows('dog bites man').mean(axis=0), rows('man bites dog').mean(axis=0)):.4f}")
 for n in (1, 4, 16, 64, 256):
     text = randn(n, 64, seed=2).data
     mean = text.mean(axis=0)
-    print(f"the mean of {n:3} words resembles the first of them by {text[0] @ mean / np.linalg.norm(text[0]) / np.linalg.norm(mean):.2f}")
+    alike = text @ mean / np.linalg.norm(text, axis=1) / np.linalg.norm(mean)  # 1: the same direction, 0: nothing in common
+    print(f"the mean of {n:3} words is like each of them by {alike.mean():.2f}")
 
 # %% tags=["given:attention-imports"]
 #| export
@@ -631,9 +633,9 @@ for chunk in (1, 7, 16, 40):
 # %% [markdown]
 # ## See it: a telephone book
 #
-# Where does attention look, once it has learned? Here is a task that nothing you have built before can do. The network reads a
-# telephone book with five names, in any order, each with a number that is different in every book. Then it is asked: *Ben?* No weight can
-# know Ben's number. It stands in the book, somewhere, and has to be **looked up**.
+# Where does attention look, once it has learned? Here is a task that is made for it. The network reads a telephone
+# book with five names, in any order, each with a number that is different in every book. Then it is asked: *Ben?* No weight can know Ben's
+# number. It stands in the book, somewhere, and has to be **looked up**.
 #
 # Each position is a row of 16 zeros and ones: five for the name, ten for the number (all zero in a question), and one that says "I am a question". The
 # model is one attention layer between two `Linear` layers. Nobody tells it how one looks something up.
@@ -674,28 +676,6 @@ class Clerk(Module):
         return self.say(self.attention(self.read(x))[:, 5:])  # (B, 3, 10), logits for the three questions
 
 
-rng, clerk, loss_fn = np.random.default_rng(1), Clerk(num_heads=2, seed=3), CrossEntropyLoss()
-optimizer = Adam(clerk.parameters(), lr=0.01)
-new_x, new_answers, new_said = books(500, rng)
-for step in range(301):
-    x, answers, _ = books(32, rng)
-    optimizer.zero_grad()
-    loss = loss_fn(clerk(x), answers)
-    loss.backward()
-    optimizer.step()
-    if step % 50 == 0:
-        with no_grad():
-            print(f"step {step:3}   loss {loss.item():.3f}   right in books it has never seen: {accuracy(clerk(new_x), new_answers):.0%}")
-
-# %% [markdown]
-# Now look at its weights, for one of the new books. Each row is a position, and shows where it looks: the more, the stronger the colour. Point at a
-# cell, and it tells its number; point at a row, or go there with the Tab key, and all its numbers appear. What do the three questions look at? What do
-# the *entries* look at, whose outputs nobody has ever used?
-
-# %%
-from tinytorch_core.widgets.attention import AttentionMap
-
-
 def weights_of(layer, x, mask=None):
     """Where the heads of an attention layer look: an array (B, H, T, T)."""
     with no_grad():
@@ -703,14 +683,49 @@ def weights_of(layer, x, mask=None):
         return attention_weights(q, k, mask).data
 
 
-book = 0
-AttentionMap(weights_of(clerk.attention, clerk.read(new_x))[book], new_said[book])
+rng, clerk, loss_fn = np.random.default_rng(1), Clerk(num_heads=2, seed=3), CrossEntropyLoss()
+optimizer = Adam(clerk.parameters(), lr=0.01)
+new_x, new_answers, new_said = books(200, rng)
+looks = {}
+for step in range(81):
+    if step in (0, 10, 20, 30, 40, 80):
+        looks[step] = weights_of(clerk.attention, clerk.read(new_x))
+        with no_grad():
+            print(f"after {step:2} steps, right in books it has never seen: {accuracy(clerk(new_x), new_answers):.0%}")
+    x, answers, _ = books(32, rng)
+    optimizer.zero_grad()
+    loss_fn(clerk(x), answers).backward()
+    optimizer.step()
+
+# %% [markdown]
+# Now look at its weights, for one of the new books. Each row is a position, and shows where it looks: the more, the stronger the colour. Point at a
+# cell, and it tells its number; point at a row, or go there with the Tab key, and all its numbers appear. What do the three questions look at? And
+# what do the *entries* look at, whose outputs nobody has ever used?
+
+# %%
+from tinytorch_core.widgets.attention import AttentionMap
+
+AttentionMap(looks[80][0], new_said[0])
+
+# %% [markdown]
+# How did it come to that? Move the sliders: the first goes back in time, to the layer that had learned nothing; the second turns to other books.
+
+# %%
+import ipywidgets
+
+
+def look(step=80, book=1):
+    return AttentionMap(looks[step][book], new_said[book])
+
+
+ipywidgets.interact(look, step=ipywidgets.SelectionSlider(options=list(looks), value=80), book=(0, 30));
 
 # %% [markdown]
 # And a layer that has learned nothing yet, with a causal mask: nobody looks to the right, and the first position has no choice.
 
 # %%
-AttentionMap(weights_of(MultiHeadAttention(32, 2, seed=1), randn(1, 8, 32, seed=2), causal_mask(8))[0], "attention sees all that came before it".split() + ["."])
+fresh = weights_of(MultiHeadAttention(32, 2, seed=1), randn(1, 7, 32, seed=2), causal_mask(7))
+AttentionMap(fresh[0], ["attention", "sees", "all", "that", "came", "before", "it"])
 
 # %% [markdown]
 # ## Systems: what does it cost to look at everything?
@@ -740,16 +755,17 @@ import matplotlib.pyplot as plt
 
 plt.figure(figsize=(4.6, 2.6))
 for name, seconds in times.items():
-    plt.loglog(lengths, seconds, "o-", label=name, base=2)
+    plt.loglog(lengths, np.multiply(seconds, 1e3), "o-", label=name)
 plt.xlabel("length of the text")
-plt.ylabel("seconds")
+plt.ylabel("milliseconds")
 plt.xticks(lengths, lengths)
+plt.minorticks_off()
 plt.grid(alpha=0.3)
 plt.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Both axes double from line to line, so the *slope* tells how something grows. `Linear` treats every position by itself: twice the length, twice the time. Attention
+# In such a plot (both axes count in factors) the *slope* tells how something grows. `Linear` treats every position by itself: twice the length, twice the time. Attention
 # compares all pairs: at great lengths, twice the length is four times the time, and four times the memory for the weights. That is why the length of
 # what a language model can read has a limit.
 #
@@ -765,7 +781,7 @@ print("length      anew    with cache    gain    the cache")
 with no_grad():
     for length in (32, 64, 128, 256):
         x = randn(1, length, 64, seed=3)
-        anew, cached = measure(write_anew, layer, x, repeat=1), measure(decode_in_chunks, layer, x, repeat=3)
+        anew, cached = measure(write_anew, layer, x, repeat=3), measure(decode_in_chunks, layer, x, repeat=3)
         print(f"{length:6} {anew * 1e3:7.1f} ms {cached * 1e3:8.1f} ms {anew / cached:6.1f} × {readable_bytes(2 * x.data.nbytes):>11}")
 
 # %% [markdown]
