@@ -118,8 +118,8 @@ class AttentionMap:
         return f"head {head}: " if len(self._heads) > 1 else ""
 
     def _table(self, head: int) -> str:
-        left, wide = max(map(len, self._queries)), [max(4, len(key)) for key in self._keys]
         title = f"head {head}" if len(self._heads) > 1 else ""
+        left, wide = max(map(len, [title, *self._queries])), [max(4, len(key)) for key in self._keys]
         lines = [f"{title:{left}}  {'  '.join(f'{key:>{n}}' for key, n in zip(self._keys, wide, strict=True))}"]
         for query, weights in zip(self._queries, self._heads[head], strict=True):
             numbers = "  ".join(f"{weight:{n}.2f}" for weight, n in zip(weights, wide, strict=True))
