@@ -145,7 +145,8 @@ for d in (4, 64, 1024):
         for name, factor in (("plain", math.sqrt(d)), ("scaled", 1)):  # times √d takes the root out again
             _, weights = attend(factor * query, keys, keys)
             found[name].append((weights.max(), (weights * (1 - weights)).mean()))
-    said = "     ".join(f"{name}: largest weight {m:.2f}, slopes {s:.4f}" for name, (m, s) in ((n, np.mean(f, axis=0)) for n, f in found.items()))
+    means = {name: np.mean(pairs, axis=0) for name, pairs in found.items()}
+    said = "     ".join(f"{name}: largest weight {largest:.2f}, slopes {slope:.4f}" for name, (largest, slope) in means.items())
     print(f"d = {d:4}     {said}")
 
 # %% [markdown]
@@ -228,22 +229,23 @@ def padding_mask(lengths, max_len):
 # **By hand.** Scores `[1, 2, 9]`, and the mask hides the 9. `[1, 2, −∞]`; minus the largest, which is 2: `[−1, 0, −∞]`; exponentials
 # `[0.368, 1, 0]`, their sum 1.368; weights `[0.269, 0.731, 0]`.
 #
-# **Nothing to see.** With padding there can be a query that may look at nothing at all. All its scores are −∞, so is the largest, and −∞ − (−∞)
-# is `nan`, which spreads through the whole network. We want: all weights 0, it sees nothing. Two small moves do it, both on the numbers that
-# are one a row:
+# **Nothing to see.** With padding there can be a query that may look at nothing at all. All its scores are −∞, so is the largest,
+# and $-\infty - (-\infty)$ is `nan`, which spreads through the whole network. We want: all weights 0, it sees nothing. Two small moves do it, both on the
+# numbers that are one a row:
 #
 # - replace a *largest* that is −∞ by 0. Then the differences stay −∞, and the exponentials are 0.
 # - divide by `np.maximum(total, 1)`. The largest visible score gives $e^0 = 1$, so the total of any other row is at least 1 and stays
 #   what it is; here it is 0, and 0 / 1 is 0.
 #
-# **The dtype.** `np.where(mask, scores, -np.inf)` keeps float32, since −∞ is a Python number.
+# Inside the operation, scores and mask are plain arrays, as always (the door unwraps the mask, too), and `np.where(mask, scores,
+# -np.inf)` keeps float32, since −∞ is a Python number.
 #
 # **The way back** is softmax's, from module 07, with the weights in `kept`, along the last axis:
 #
 # $$\bar s = w \cdot \Big(\bar w - \sum_j \bar w_j\, w_j\Big)$$
 #
-# Does the mask change anything in it? Where it hides, w is 0, and so is the gradient. It needs no extra line. **By hand:** w = `[0.25, 0.75,
-# 0]` and w̄ = `[8, 4, 100]`: the sum is 2 + 3 + 0 = 5, and w · (w̄ − 5) = `[0.75, −0.75, 0]`. Nothing of the 100 has got through.
+# Does the mask change anything in it? Where it hides, w is 0, and so is the gradient. It needs no extra line. **By hand:** w = `[0.25,
+# 0.75, 0]` and w̄ = `[8, 4, 100]`: the sum is 2 + 3 + 0 = 5, and w · (w̄ − 5) = `[0.75, −0.75, 0]`. Nothing of the 100 has got through.
 #
 # The mask itself has no gradient, so return the scores' gradient alone: with one input that can want one, an array will do.
 
@@ -284,8 +286,8 @@ def masked_softmax_backward(gradient, kept, scores, mask=None):
 # %% [markdown]
 # ## 4 · Everybody asks at once
 #
-# Now for all queries together, and for whole batches: loops are for definitions. Lay the queries out as the rows of Q (T_query, d), the keys
-# as the rows of K (T_key, d). Then all scores are *one* product, and so are all mixtures:
+# Now for all queries together, and for whole batches: loops are for definitions. Lay the queries out as the rows of Q (T_query, d), the
+# keys as the rows of K (T_key, d). Then all scores are *one* product, and so are all mixtures:
 #
 # $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^{\mathsf T}}{\sqrt d}\right) V$$
 #
@@ -296,8 +298,8 @@ def masked_softmax_backward(gradient, kept, scores, mask=None):
 #                                  row i: where i looks
 # ```
 #
-# All three may have leading axes, as with every product (module 02): they are batches. So K is transposed in its last two axes only, which is
-# what `.T` of a tensor does.
+# All three may have leading axes, as with every product (module 02): they are batches. So K is transposed in its last two axes only,
+# which is what `.T` of a tensor does.
 #
 # **By hand.** Two queries, `[2, 0, 0, 2]` from above and `[0, 0, 0, 0]`, and the keys and values from above. The first row of the
 # output is 15.8. The second query fits all keys equally: weights 1/3, and the output is the mean, 20. With the mask `[[True, False,
@@ -306,8 +308,8 @@ def masked_softmax_backward(gradient, kept, scores, mask=None):
 # (It does not matter whether you divide the scores by √d, or the queries before the product. Which is less work? How many numbers are
 # there in each?)
 #
-# `check_attention` is given. It raises an error where shapes don't fit, and it is strict about one thing: a mask must not be *larger* than the
-# scores. Otherwise a mask (4, 4) for one query would, by broadcasting, silently make four answers of it.
+# `check_attention` is given. It raises an error where shapes don't fit, and it is strict about one thing: a mask must not be *larger*
+# than the scores. Otherwise a mask (4, 4) for one query would, by broadcasting, silently make four answers of it.
 
 # %% tags=["given:attention-shapes"]
 #| export
@@ -380,8 +382,8 @@ print("its gradients are as measured:", gradcheck(lambda q, k, v: scaled_dot_pro
 # %% [markdown]
 # ## 5 · Several heads
 #
-# A query has one softmax, and so it looks in one direction at a time. But "bank" would like to know who *gave*, and what it was *of*, and which word
-# stands *before* it. So let it look several times at once, each time in another part of its vector: **heads**.
+# A query has one softmax, and so it looks in one direction at a time. But "bank" would like to know who *gave*, and what it was *of*, and
+# which word stands *before* it. So let it look several times at once, each time in another part of its vector: **heads**.
 #
 # With an embedding of C = 64 numbers and H = 4 heads, head 0 takes the numbers 0 to 15, head 1 those from 16 to 31, and so on. Each works
 # with d = 16. Together they do as much work as one head with 64.
@@ -403,8 +405,8 @@ print("its gradients are as measured:", gradcheck(lambda q, k, v: scaled_dot_pro
 #      (1, 2, 4)                                             7  8           (1, 2, 2, 2)
 # ```
 #
-# **The trap:** reshape at once to (B, H, T, d), and the shape is right, and everything is wrong. A reshape keeps the reading order, so head 0 would
-# get *all* of position 0. Nothing crashes. The network even learns, only badly.
+# **The trap:** reshape at once to (B, H, T, d), and the shape is right, and everything is wrong. A reshape keeps the reading order, so
+# head 0 would get *all* of position 0. Nothing crashes. The network even learns, only badly.
 #
 # And back again, in the opposite order: exchange first, then `reshape`.
 
@@ -437,8 +439,8 @@ def merge_heads(x):
 # %% [markdown]
 # ## 6 · The layer
 #
-# Where do queries, keys and values come from? From the same x, by three `Linear` layers. That is the point of it all: *what* a position asks,
-# *what* it offers, and *what* it tells are learned, each by weights of its own. A fourth `Linear` mixes what the heads have found.
+# Where do queries, keys and values come from? From the same x, by three `Linear` layers. That is the point of it all: *what* a position
+# asks, *what* it offers, and *what* it tells are learned, each by weights of its own. A fourth `Linear` mixes what the heads have found.
 #
 # ```text
 #                 ┌── q_proj ──▶ split ──▶ q ──┐
@@ -446,15 +448,17 @@ def merge_heads(x):
 #   (B, T, C)     └── v_proj ──▶ split ──▶ v ──┘              (B, H, T, d)                                 (B, T, C)
 # ```
 #
-# It is **self**-attention: x looks at x. All four are `Linear(embed_dim, embed_dim)`, with bias. C must be divisible by H, or the numbers can't be
-# dealt out: ValueError, in the constructor, where one can still see why.
+# It is **self**-attention: x looks at x. All four are `Linear(embed_dim, embed_dim)`, with bias. C must be divisible by H, or the numbers
+# can't be dealt out: ValueError, in the constructor, where one can still see why.
 #
 # **How many parameters?** 4 · (C² + C), however long the text is and however many heads there are. For C = 64: 16,640.
 #
-# **The seed.** As with `Linear`, the constructor takes a `seed`, an int or a Generator. Beware of giving the same int to all four layers: then
-# queries would *equal* keys. Make one generator, `np.random.default_rng(seed)`, and hand it to all of them, in the order q, k, v, out.
+# **The seed.** As with `Linear`, the constructor takes a `seed`, an int or a Generator. Beware of giving the same int to all four layers:
+# then queries would *equal* keys. Make one generator, `np.random.default_rng(seed)`, and hand it to all of them, in the order q, k, v,
+# out.
 #
-# There are two places to write in `forward`. The two lines between them are given; they are for exercise 7, and without a cache nothing happens there.
+# There are two places to write in `forward`. Call what you make in the first of them q, k and v. The two lines in between are given, and
+# use these names; they are for exercise 7, and without a cache nothing happens there.
 
 # %% tags=["exercise:multi-head-attention"]
 #| export
@@ -508,9 +512,9 @@ class MultiHeadAttention(Module):
 # %check multi-head-attention
 
 # %% [markdown]
-# Two things to try with a fresh layer. First, shuffle the positions: the outputs are shuffled in the same way, and otherwise equal. Attention sees a *set*; it
-# knows nothing of before and after. That is why there are positional embeddings. Second, change the last position: who notices, with a
-# causal mask and without?
+# Two things to try with a fresh layer. First, shuffle the positions: the outputs are shuffled in the same way, and otherwise equal.
+# Attention sees a *set*; it knows nothing of before and after. That is why there are positional embeddings. Second, change the last
+# position: who notices, with a causal mask and without?
 
 # %%
 layer, x, order = MultiHeadAttention(16, 4, seed=1), randn(1, 6, 16, seed=2), [3, 0, 5, 1, 4, 2]
@@ -524,11 +528,13 @@ for name, mask in (("no mask    ", None), ("causal mask", causal_mask(6))):
 # %% [markdown]
 # ## 7 · What has been seen need not be seen again
 #
-# A causal network writes one token at a time: it reads the text, says what comes next, appends that, and reads the text again, one longer.
-# Position 17 is worked out anew in every step. Does it come out any different? By the mask, it sees only positions 0 to 17, and those have not
-# changed. So its key and its value are **the same numbers every time**, and it would be enough to compute them once and keep them.
+# A causal network writes one token at a time: it reads the text, says what comes next, appends that, and reads the text again, one
+# longer. Position 17 is worked out anew in every step. Does it come out any different? By the mask, it sees only positions 0 to 17, and
+# those have not changed. So its key and its value are **the same numbers every time**, and it would be enough to compute them once and
+# keep them.
 #
-# What does a new position need? Its own query, key and value, and the keys and values of all before it. Not their queries: those have been answered.
+# What does a new position need? Its own query, key and value, and the keys and values of all before it. Not their queries: those have
+# been answered.
 #
 # ```text
 #      step 4                   cache: keys (and values) of 0 … 3
@@ -537,12 +543,12 @@ for name, mask in (("no mask    ", None), ("causal mask", causal_mask(6))):
 #      x₄ ── q_proj ── q₄  ───▶ └────┴────┴────┴────┘              one query looks at five keys: weights (1, 5)
 # ```
 #
-# This is the **KV cache**, and every program that chats with you has one. `append` takes the new keys and values, both (B, H, T, d), puts them
-# after those it holds, along the axis of positions (the last but one), and returns *all* of them. In the beginning it holds
-# nothing, and its length is 0; afterwards its length is the number of positions that it holds.
+# This is the **KV cache**, and every program that chats with you has one. `append` takes the new keys and values, both (B, H, T, d), puts
+# them after those it holds, along the axis of positions (the last but one), and returns *all* of them. In the beginning it holds nothing,
+# and its length is 0; afterwards its length is the number of positions that it holds.
 #
-# **By hand.** The cache is empty; `append` of keys (1, 4, 3, 16) returns them as they are, and the length is 3. `append` of keys (1, 4, 1, 16)
-# returns keys (1, 4, 4, 16), and the length is 4.
+# **By hand.** The cache is empty; `append` of keys (1, 4, 3, 16) returns them as they are, and the length is 3. `append` of keys (1, 4,
+# 1, 16) returns keys (1, 4, 4, 16), and the length is 4.
 #
 # Use the tensors' own `concatenate`, and gradients find their way through the cache, too.
 #
@@ -584,8 +590,8 @@ class KVCache:
 # %% [markdown]
 # ## 8 · Piece by piece
 #
-# Now feed a text through a causal layer in pieces: first a few positions, then the next few. With a piece of one position it is how a text is written;
-# with larger pieces, how a long question is read. What comes out must be what comes out at once.
+# Now feed a text through a causal layer in pieces: first a few positions, then the next few. With a piece of one position it is how a
+# text is written; with larger pieces, how a long question is read. What comes out must be what comes out at once.
 #
 # Only the mask needs a thought. A piece of T positions that begins where `held` are in the cache has T queries and held + T keys. Which
 # rows of the causal mask are theirs? **The last T rows of `causal_mask(held + T)`.** **By hand,** with 3 held and a piece of 2:
@@ -601,15 +607,16 @@ class KVCache:
 #            4       ✓  ✓  ✓  │  ✓  ✓
 # ```
 #
-# For a piece of one position, the last row is True throughout. `held` is the length *before* the piece: take it before you call the layer, because the
-# layer appends.
+# For a piece of one position, the last row is True throughout. `held` is the length *before* the piece: take it before you call the
+# layer, because the layer appends.
 
 # %% tags=["exercise:decode-in-chunks"]
 #| export
 def decode_in_chunks(attention, x, chunk=1):
     """Sends x through a causal attention layer, `chunk` positions at a time, with a new KVCache.
 
-    attention: called as attention(piece, mask, cache), as a MultiHeadAttention is; x: Tensor (B, T, C) with T ≥ 1. The last piece may be shorter.
+    attention: called as attention(piece, mask, cache), as a MultiHeadAttention is; x: Tensor (B, T, C) with T ≥ 1; chunk ≥ 1.
+    The last piece may be shorter than the others.
     Returns the outputs of all pieces, one after the other: (B, T, C), the same as attention(x, causal_mask(T)).
     """
     ### BEGIN SOLUTION
@@ -628,7 +635,8 @@ def decode_in_chunks(attention, x, chunk=1):
 layer, x = MultiHeadAttention(64, 4, seed=1), randn(2, 40, 64, seed=2)
 whole = layer(x, causal_mask(40))
 for chunk in (1, 7, 16, 40):
-    print(f"pieces of {chunk:2}: at once or piece by piece, the outputs differ by at most {gap(whole.data, decode_in_chunks(layer, x, chunk).data):.1e}")
+    pieces = decode_in_chunks(layer, x, chunk)
+    print(f"pieces of {chunk:2}: the outputs differ from those at once by at most {gap(whole.data, pieces.data):.1e}")
 
 # %% [markdown]
 # ## See it: a telephone book
@@ -637,8 +645,8 @@ for chunk in (1, 7, 16, 40):
 # book with five names, in any order, each with a number that is different in every book. Then it is asked: *Ben?* No weight can know Ben's
 # number. It stands in the book, somewhere, and has to be **looked up**.
 #
-# Each position is a row of 16 zeros and ones: five for the name, ten for the number (all zero in a question), and one that says "I am a question". The
-# model is one attention layer between two `Linear` layers. Nobody tells it how one looks something up.
+# Each position is a row of 16 zeros and ones: five for the name, ten for the number (all zero in a question), and one that says "I am a
+# question". The model is one attention layer between two `Linear` layers. Nobody tells it how one looks something up.
 
 # %%
 from tinytorch.autograd import no_grad
@@ -698,9 +706,9 @@ for step in range(81):
     optimizer.step()
 
 # %% [markdown]
-# Now look at its weights, for one of the new books. Each row is a position, and shows where it looks: the more, the stronger the colour. Point at a
-# cell, and it tells its number; point at a row, or go there with the Tab key, and all its numbers appear. What do the three questions look at? And
-# what do the *entries* look at, whose outputs nobody has ever used?
+# Now look at its weights, for one of the new books. Each row is a position, and shows where it looks: the more, the stronger the colour.
+# Point at a cell, and it tells its number; point at a row, or go there with the Tab key, and all its numbers appear. What do the three
+# questions look at? And what do the *entries* look at, whose outputs nobody has ever used?
 
 # %%
 from tinytorch_core.widgets.attention import AttentionMap
@@ -708,7 +716,8 @@ from tinytorch_core.widgets.attention import AttentionMap
 AttentionMap(looks[80][0], new_said[0])
 
 # %% [markdown]
-# How did it come to that? Move the sliders: the first goes back in time, to the layer that had learned nothing; the second turns to other books.
+# How did it come to that? Move the sliders: the first goes back in time, to the layer that had learned nothing; the second turns to other
+# books.
 
 # %%
 import ipywidgets
@@ -765,9 +774,10 @@ plt.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# In such a plot (both axes count in factors) the *slope* tells how something grows. `Linear` treats every position by itself: twice the length, twice the time. Attention
-# compares all pairs: at great lengths, twice the length is four times the time, and four times the memory for the weights. That is why the length of
-# what a language model can read has a limit.
+# In such a plot (both axes count in factors) the *slope* tells how something grows. `Linear` treats every position by itself: twice the
+# length, twice the time. Attention compares all pairs: at great lengths, twice the length is four times the time, and four times the
+# memory for the weights. (And more than four times the time where the weights no longer fit into the processor's cache.) That is why the
+# length of what a language model can read has a limit.
 #
 # Now writing: all positions so far again in every step, or only the new one, with the cache.
 
@@ -785,23 +795,24 @@ with no_grad():
         print(f"{length:6} {anew * 1e3:7.1f} ms {cached * 1e3:8.1f} ms {anew / cached:6.1f} × {readable_bytes(2 * x.data.nbytes):>11}")
 
 # %% [markdown]
-# The gain grows with the length. It is bought with memory: two vectors for each position, in each layer, for each text that is being written.
-# For a large language model, with a hundred layers and vectors of ten thousand numbers, that is megabytes *for every token*, and
+# The gain grows with the length. It is bought with memory: two vectors for each position, in each layer, for each text that is being
+# written. For a large language model, with a hundred layers and vectors of ten thousand numbers, that is megabytes *for every token*, and
 # more often than not it is the cache that decides how many people can be answered at once.
 #
 # ## Reflect
 #
 # No grades here; take a minute for each.
 #
-# 1. `append` copies everything that the cache holds, in every step. How much is copied, all in all, for n positions? How does a Python list avoid that when
-#    it grows?
-# 2. A mask of shape (B, T, T), a different one for each text, meets weights of shape (B, H, T, T). With B = 8 texts and H = 4 heads, you get an error.
-#    What happens with B = 4 and H = 4? What should the mask's shape have been?
-# 3. Take the softmax away: output = (Q Kᵀ) V. Which of the two products would you do first, for a text of 100,000 positions and d = 64? Why is that not possible
-#    with softmax? (People are looking for ways around it; it is called *linear attention*.)
+# 1. `append` copies everything that the cache holds, in every step. How much is copied, all in all, for n positions? How does a Python
+#    list avoid that when it grows?
+# 2. A mask of shape (B, T, T), a different one for each text, meets weights of shape (B, H, T, T). With B = 8 texts and H = 4 heads, you
+#    get an error. What happens with B = 4 and H = 4? What should the mask's shape have been?
+# 3. Take the softmax away: output = (Q Kᵀ) V. Which of the two products would you do first, for a text of 100,000 positions and d = 64?
+#    Why is that not possible with softmax? (People are looking for ways around it; it is called *linear attention*.)
 #
-# **Behind the next door.** The clerk had one layer, and its entries never learned to look at anything. Real text needs look-ups that build upon look-ups: many such layers, one
-# upon the other, and something that lets so many of them learn at all. You have every part. Module 14 puts them together.
+# **Behind the next door.** The clerk had one layer, and its entries never learned to look at anything. Real text needs look-ups that
+# build upon look-ups: many such layers, one upon the other, and something that lets so many of them learn at all. You have every part.
+# Module 14 puts them together.
 
 # %%
 from tinytorch_core import CompleteModule
