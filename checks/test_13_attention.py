@@ -794,23 +794,28 @@ def test_layer_begins_by_its_seed(tt, pairs):
     return answers
 
 
-def drawn(c, seed):
-    """What four Linear(c, c) draw from one generator, one after the other: weight and bias."""
-    rng = np.random.default_rng(seed)
-    return [[rng.uniform(-(c**-0.5), c**-0.5, shape) for shape in ((c, c), c)] for _ in PROJECTIONS]
+def a_seed_and_names(rng):
+    return {"c": int(rng.integers(1, 4)) * 2, "seed": int(rng.integers(1, 1000)), "names": shuffled(rng, PROJECTIONS)}
 
 
 @exercise("multi-head-attention")
 @stage("compatibility")
-@given(lambda rng: {"c": int(rng.integers(1, 4)) * 2, "seed": int(rng.integers(1, 1000))})
-@wants(lambda c, seed: [drawn(c, seed), drawn(c, seed)], rtol=1e-5, atol=1e-7)
-def test_projections_draw_in_order(tt, c, seed):
+@given(a_seed_and_names)
+@wants(lambda c, seed, names: [[f"{name} drew as number {PROJECTIONS.index(name)}" for name in names]] * 2)
+def test_projections_draw_in_order(tt, c, seed, names):
     """The projections draw from one generator in the order q, k, v, out; a Generator may be given in place of a seed.
 
     np.random.default_rng hands a Generator back as it is, so the same line does for both.
     """
-    made = [tt.MultiHeadAttention(c, 2, seed=start) for start in (seed, np.random.default_rng(seed))]
-    return [[[getattr(m, name).weight.data, getattr(m, name).bias.data] for name in PROJECTIONS] for m in made]
+    rng, answers = np.random.default_rng(seed), []
+    in_order = [tt.Linear(c, c, seed=rng).weight.data for _ in PROJECTIONS]
+    for start in (seed, np.random.default_rng(seed)):
+        layer = tt.MultiHeadAttention(c, 2, seed=start)
+        found = {name: [np.array_equal(getattr(layer, name).weight.data, w) for w in in_order] for name in names}
+        answers.append(
+            [f"{name} drew as number {found[name].index(True) if any(found[name]) else '?'}" for name in names]
+        )
+    return answers
 
 
 def layer_gradients(rng):

@@ -406,7 +406,8 @@ print("its gradients are as measured:", gradcheck(lambda q, k, v: scaled_dot_pro
 # ```
 #
 # **The trap:** reshape at once to (B, H, T, d), and the shape is right, and everything is wrong. A reshape keeps the reading order, so
-# head 0 would get *all* of position 0. Nothing crashes. The network even learns, only badly.
+# head 0 would get *all* of position 0. Nothing crashes; but positions are mixed up, and a
+# mask no longer hides what it should.
 #
 # And back again, in the opposite order: exchange first, then `reshape`.
 
@@ -560,7 +561,8 @@ for name, mask in (("no mask    ", None), ("causal mask", causal_mask(6))):
 class KVCache:
     """Keys and values of the positions that one attention layer has seen. A new one is empty; each layer and each text needs its own.
 
-    keys, values: Tensors (B, H, positions, d), or None while it is empty. len(cache) is the number of positions.
+    keys, values: Tensors (B, H, positions, d), or None while it is empty. len(cache) is the number of positions. What append has
+    returned is never changed later, and gradients reach every piece that was appended.
     """
 
     def __init__(self):
