@@ -233,6 +233,21 @@ MASK_SHAPES = {  # of scores (B, H, Tq, Tk)
 }
 
 
+def one_row(rng):
+    return {"scores": rng.permutation(5) * 1.0, "mask": np.array(shuffled(rng, [True, True, True, False, False]))}
+
+
+@exercise("masked-softmax")
+@given(one_row)
+@wants(lambda scores, mask: a_tensor(looked(scores, mask)))
+def test_one_row_with_two_hidden_places(tt, scores, mask):
+    """Where the mask is False the weight is 0, and the others are together 1.
+
+    Put -inf in the hidden places first, then take the softmax.
+    """
+    return tt.masked_softmax(tt.Tensor(scores), tt.Tensor(mask))
+
+
 def masked_cases(rng):
     cases = []
     for name in shuffled(rng, list(MASK_SHAPES)):
@@ -620,6 +635,17 @@ def to_split(rng):
 
 def split(x, heads):
     return np.stack(np.split(x, heads, axis=-1), axis=1)
+
+
+@exercise("heads")
+@given(lambda rng: {"x": rng.permutation(8).reshape(1, 2, 4) + 1.0})
+@wants(lambda x: a_tensor(split(x, 2)))
+def test_two_heads_share_two_positions(tt, x):
+    """Of every position, head 0 gets the first half and head 1 the second.
+
+    Beside each other stand the positions of one head: compare with the drawing above the exercise.
+    """
+    return tt.split_heads(tt.Tensor(x), 2)
 
 
 @exercise("heads")
