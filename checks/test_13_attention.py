@@ -1065,16 +1065,18 @@ def test_layer_with_a_cache(tt, x, weights, heads, sizes):
 @stage("performance")
 @given(lambda rng: {"keys": rng.normal(size=(100, 1, 4, 1, 16)).astype(np.float32)})
 @wants(lambda keys: a_tensor(np.concatenate(list(keys), axis=2)))
-@at_most(10.0, times_of=lambda keys: append_in_numpy(keys))
+@at_most(12.0, times_of=lambda keys: often(lambda: append_in_numpy(keys), 12))
 def test_appending_copies_once(tt, keys):
     """Appending a hundred positions, one by one, takes about as long as concatenating them in NumPy.
 
     Two tensors are joined in each step: what is held, and what is new. Not every position by itself.
     """
-    cache = tt.KVCache()
-    for k in keys:
-        all_keys, _ = cache.append(tt.Tensor(k), tt.Tensor(k))
-    return all_keys
+
+    def append_all():
+        cache = tt.KVCache()
+        return [cache.append(tt.Tensor(k), tt.Tensor(k)) for k in keys][-1]
+
+    return often(append_all, 12)[0]
 
 
 def append_in_numpy(keys):
