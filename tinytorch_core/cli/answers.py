@@ -28,6 +28,9 @@ class Starting(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+DatasetState = Literal["ships", "fetched", "unfinished", "absent"]
+
+
 class DatasetView(msgspec.Struct, frozen=True, kw_only=True):
     """A data set, and whether it is on this machine."""
 
@@ -38,7 +41,7 @@ class DatasetView(msgspec.Struct, frozen=True, kw_only=True):
     licence: str
     load: str
     """How a notebook gets it, from tinytorch_core.data."""
-    state: Literal["ships", "fetched", "unfinished", "absent"]
+    state: DatasetState
     here: int
     """How many of its bytes are on this machine."""
     path: str

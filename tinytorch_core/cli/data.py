@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinytorch_core.cli import render
-from tinytorch_core.cli.answers import DatasetView, Located
+from tinytorch_core.cli.answers import DatasetState, DatasetView, Located
 from tinytorch_core.cli.door import Group, Settings
 from tinytorch_core.cli.live import Fetching
 from tinytorch_core.doctor import Finding
@@ -97,9 +97,9 @@ def _view(dataset: Dataset) -> DatasetView:
     from tinytorch_core.data import cache, embedded
 
     here = cache.fetched_bytes(dataset)
-    state = (
-        "ships" if dataset.shipped else "fetched" if cache.is_complete(dataset) else "unfinished" if here else "absent"
-    )
+    state: DatasetState = "unfinished" if here else "absent"
+    if dataset.shipped or cache.is_complete(dataset):
+        state = "ships" if dataset.shipped else "fetched"
     path = embedded.FOLDER / dataset.parts[0].name if dataset.shipped else cache.home(dataset)
     return DatasetView(
         id=dataset.id, title=dataset.title, what=dataset.what, bytes=dataset.bytes, licence=dataset.licence, load=dataset.load,

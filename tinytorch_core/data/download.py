@@ -106,7 +106,12 @@ def _session() -> requests.Session:
 
 
 def _get(session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
-    return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS)
+    try:
+        return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS)
+    except (
+        ValueError
+    ) as error:  # of requests, for a scheme it has no way for, or of urllib.parse, for what is no address
+        raise Refused(f"{_host(url)} sends us on to an address that is not http or https.") from error
 
 
 def _range(path: Path, have: int) -> dict[str, str]:
@@ -169,8 +174,6 @@ def _in_words(url: str) -> Iterator[None]:
     host = _host(url)
     try:
         yield
-    except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
-        raise Refused(f"{host} sends us on to an address that is not http or https.") from error
     except requests.TooManyRedirects as error:
         raise Refused(f"{host} sends us on and on, more than {REDIRECTS} times.") from error
     except requests.exceptions.SSLError as error:
