@@ -157,9 +157,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 
 def test_imports_stay_light() -> None:
     """A command that only prints should not wait for numpy, jupytext or Jupyter."""
-    source = (
-        "import sys\nimport tinytorch_core.cli.tito\n"
-        "print([m for m in ('numpy', 'requests', 'jupytext', 'jupyterlab', 'jupyter_server', 'nbclient', 'nbdime', 'IPython') if m in sys.modules])"
-    )
+    heavy = ("numpy", "requests", "jupytext", "jupyterlab", "jupyter_server", "nbclient", "nbdime", "IPython")
+    source = f"import sys\nimport tinytorch_core.cli.tito\nprint([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
