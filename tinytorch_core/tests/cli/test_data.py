@@ -109,7 +109,7 @@ def test_verifying_looks_at_everything(terminal: Terminal, cifar10: Dataset) -> 
     assert "fetched, and is right" in terminal.text("data", "verify", "cifar10")
 
 
-@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT[:-1] + b"?", None])
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT[:-1] + b"?", None], ids=["cut", "changed", "unfinished"])
 def test_what_is_not_right_fails_and_says_what_to_do(
     terminal: Terminal, cifar10: Dataset, content: bytes | None
 ) -> None:

@@ -176,7 +176,7 @@ def test_what_is_here_need_not_be_brought(pair: Dataset, web: Web, tmp_path: Pat
     assert cache.wrong(pair) == "" and len(web.asked) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"wrong", bytes(len(CONTENT))])
+@pytest.mark.parametrize("content", [b"", b"wrong", bytes(len(CONTENT))], ids=["empty", "short", "zeros"])
 def test_a_wrong_file_is_refused_and_left_alone(toy: Dataset, tmp_path: Path, content: bytes) -> None:
     source = tmp_path / "toy.bin"
     source.write_bytes(content)
