@@ -78,17 +78,6 @@ def _as_numbers(arrays: tuple[NDArray[Any], ...]) -> tuple[Images, Labels, Image
     return _images(x_train), _labels(y_train), _images(x_test), _labels(y_test)
 
 
-def load_fashion_mnist() -> tuple[Images, Labels, Images, Labels]:
-    """Pictures of clothes: (x_train, y_train, x_test, y_test), a subset of Fashion-MNIST (Xiao, Rasul, Vollgraf).
-
-    5,000 pictures to learn from, 500 a class, and 1,000 to test with, 100 a class. The same form as `load_mnist`: 0 is
-    background. Labels: 0 T-shirt/top, 1 trouser, 2 pullover, 3 dress, 4 coat, 5 sandal, 6 shirt, 7 sneaker, 8 bag,
-    9 ankle boot. DataError if the file that ships with the package is missing or damaged.
-    """
-    x_train, y_train, x_test, y_test = embedded_arrays("fashion_6k")
-    return _images(x_train), _labels(y_train), _images(x_test), _labels(y_test)
-
-
 def _images(pixels: NDArray[Any]) -> Images:
     images = pixels.astype(np.float32)
     images /= 255
