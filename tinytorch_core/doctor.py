@@ -44,6 +44,7 @@ def examine(find_study: Callable[[], Study]) -> Iterator[Finding]:
     yield _kernel()
     yield _isolation()
     yield _memory()
+    yield _data()
     yield _workspace(find_study)
 
 
@@ -144,6 +145,22 @@ def _memory() -> Finding:
         found=f"{free / GIB:.1f} GiB available",
         advice="Grading wants about 2 GiB. Close other programs, or notebooks whose kernels you no longer need.",
     )
+
+
+def _data() -> Finding:
+    from tinytorch_core.data import cache, embedded  # numpy, which nothing else here needs
+    from tinytorch_core.data.catalogue import datasets
+    from tinytorch_core.data.errors import DataError
+
+    fetched = [d.id for d in datasets() if not d.shipped and cache.is_complete(d)]
+    try:
+        for dataset in datasets():
+            if dataset.shipped:
+                embedded.verify(dataset)
+    except DataError as error:
+        return Finding(name="data sets", ok=False, found="damaged", advice=error.message)
+    found = f"those that ship are right; fetched: {', '.join(fetched) or 'none'} (`tito data list`)"
+    return Finding(name="data sets", ok=True, found=found)
 
 
 def _workspace(find_study: Callable[[], Study]) -> Finding:

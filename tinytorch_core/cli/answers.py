@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,6 +26,26 @@ class Starting(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str
     url: str
     notes: tuple[str, ...] = ()
+
+
+DatasetState = Literal["ships", "fetched", "unfinished", "absent"]
+
+
+class DatasetView(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set, and whether it is on this machine."""
+
+    id: str
+    title: str
+    what: str
+    bytes: int
+    licence: str
+    load: str
+    """How a notebook gets it, from tinytorch_core.data."""
+    state: DatasetState
+    here: int
+    """How many of its bytes are on this machine."""
+    path: str
+    urls: tuple[str, ...] = ()
 
 
 class CourseChecked(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What a terminal shows while a grading runs: the cells, the checks, and the last thing that happened."""
+"""What a terminal shows while something takes its time: the cells and checks of a grading, or the bytes of a download."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 from tinytorch_core import report
@@ -20,13 +31,17 @@ if TYPE_CHECKING:
 class _Bars:
     """A progress display on stderr, if that is a terminal; silent otherwise."""
 
+    def counted(self) -> tuple[ProgressColumn, ...]:
+        """The columns that say how far it is."""
+        return (MofNCompleteColumn(),)
+
     def __init__(self, quiet: bool) -> None:
         console = render.errors()
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(24),
-            MofNCompleteColumn(),
+            *self.counted(),
             TextColumn("{task.fields[said]}"),
         )
         self._progress = Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
@@ -77,3 +92,17 @@ class Counter(_Bars):
     def count(self, finding: Any) -> None:
         """Called with a coursecheck.Finding."""
         self._progress.update(self._task, advance=1, said=escape(f"{finding.module} {finding.kind} {finding.name}"))
+
+
+class Fetching(_Bars):
+    """The bytes of a data set as they come in."""
+
+    def __init__(self, label: str, total: int, quiet: bool) -> None:
+        super().__init__(quiet)
+        self._task = self._progress.add_task(label, total=total, said="")
+
+    def counted(self) -> tuple[ProgressColumn, ...]:
+        return DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+
+    def show(self, said: str, done: int) -> None:
+        self._progress.update(self._task, completed=done, said=escape(said))

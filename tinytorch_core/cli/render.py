@@ -18,7 +18,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tinytorch_core.cli.answers import CourseChecked, Located, Starting, Version
+from tinytorch_core.cli.answers import CourseChecked, DatasetView, Located, Starting, Version
 from tinytorch_core.cli.styles import STYLES
 from tinytorch_core.cli.verdict import verdict
 from tinytorch_core.doctor import Finding
@@ -198,7 +198,17 @@ def _history(reports: list[Report]) -> RenderableType:
     return table
 
 
+def _datasets(views: list[DatasetView]) -> RenderableType:
+    table = _table("name", "state", "size", "licence", "what it is")
+    for view in views:
+        state = view.state if view.state != "unfinished" else f"unfinished, {view.here / view.bytes:.0%}"
+        megabytes = f"{view.bytes / 10**6:.1f} MB"
+        table.add_row(view.id, Text(state, STYLES[view.state]), megabytes, view.licence, Text(view.what))
+    return table
+
+
 TABLES: dict[type, Any] = {
+    DatasetView: _datasets,
     Finding: _findings,
     HistoricalView: _historical,
     MilestoneView: _milestones,

@@ -8,6 +8,7 @@ import click
 
 from tinytorch_core import __version__
 from tinytorch_core.cli.answers import Version
+from tinytorch_core.cli.data import data
 from tinytorch_core.cli.dev import dev
 from tinytorch_core.cli.door import Tito
 from tinytorch_core.cli.examination import doctor
@@ -34,5 +35,5 @@ def tito(ctx: click.Context, version: bool) -> Any:
     return None
 
 
-for command in (lab, init, status, module, test, examples, milestones, hint, doctor, dev):
+for command in (lab, init, status, module, test, examples, milestones, hint, data, doctor, dev):
     tito.add_command(command)

@@ -16,6 +16,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from platformdirs import user_cache_path
 
+from tinytorch_core.data import cache
 from tinytorch_core.kernel.speed import THREADS
 
 
@@ -95,6 +96,9 @@ def environment(folder: Path) -> dict[str, str]:
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "TINYTORCH_HEADLESS": "1",
+        cache.VARIABLE: str(
+            cache.folder()
+        ),  # HOME is the scratch folder, and a historical notebook wants what was fetched
     }
 
 

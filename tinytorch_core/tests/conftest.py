@@ -19,9 +19,10 @@ from tinytorch_core.export import export
 from tinytorch_core.progress import Completion, ProgressStore
 from tinytorch_core.report import Report
 from tinytorch_core.tests.warm import background, calm_course, grader, pool
+from tinytorch_core.tests.web import web
 from tinytorch_core.workspace import Workspace
 
-__all__ = ["background", "calm_course", "grader", "pool"]
+__all__ = ["background", "calm_course", "grader", "pool", "web"]
 TINY = Path(__file__).parent / "tiny"
 collect_ignore = ["tiny"]
 

@@ -93,6 +93,10 @@ def test_the_wheel_holds_the_course_and_both_halves(wheel: Path) -> None:
         "checks/test_01_setup.py",
         "checks/support.py",
         "historical/perceptron_1957.py",
+        "historical/data/mnist_12k.npz",
+        "historical/data/fashion_6k.npz",
+        "historical/data/austen_pride_prejudice.txt",
+        "data/datasets.toml",
     ):
         assert f"tinytorch_core/{part}" in names
     assert any(name.startswith("tinytorch_core/checks/mutants/") for name in names)
