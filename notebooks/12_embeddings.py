@@ -435,12 +435,12 @@ import ipywidgets
 
 four = np.stack([ids[:-4], ids[1:-3], ids[3:-1], ids[4:]], axis=1)  # two letters before the gap, two after it
 network = Sequential(Embedding(vocab_size, 16, seed=1), Flatten(), Linear(64, vocab_size, seed=2))
-frames = [network[0].weight.numpy().copy()]
+frames = {0: network[0].weight.numpy().copy()}
 
 
 def keep(step):
     if step % 20 == 19:
-        frames.append(network[0].weight.numpy().copy())
+        frames[step + 1] = network[0].weight.numpy().copy()
 
 
 print(f"loss {learn(network, four, ids[2:-2], steps=1000, watch=keep):.2f}")
@@ -451,21 +451,21 @@ def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-directions = main_directions(unit(frames[-1]))
+directions = main_directions(unit(frames[1000]))
 
 
-def letter_map(frame=len(frames) - 1):
-    places = unit(frames[frame]) @ directions
+def letter_map(step=1000):
+    places = unit(frames[step]) @ directions
     plt.figure(figsize=(5.2, 4.2))
     for character, (x, y) in zip(tokenizer.characters, places):
         color = "tab:red" if character in "aeiou" else "tab:blue" if character.isalpha() else "gray"
         plt.text(x, y, "␣" if character == " " else character, color=color, fontsize=13, ha="center", va="center")
     plt.axis([-1, 1, -1, 1])
-    plt.title(f"after {20 * frame} steps", fontsize=9)
+    plt.title(f"after {step} steps", fontsize=9)
     plt.show()
 
 
-ipywidgets.interact(letter_map, frame=(0, len(frames) - 1));
+ipywidgets.interact(letter_map, step=(0, 1000, 20));
 
 # %% [markdown]
 # On a map some of the distances are lost, as on every map of a globe. In all 16 dimensions one can ask precisely: which rows point in the most similar direction? The
