@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+import framework_text as text
 import numpy as np
 
 Work = Callable[[], object]
@@ -208,4 +209,20 @@ ROWS = (
     *conv_rows("32×6×12×12→16, 5×5", (2.3, 2.0), (32, 6, 12, 12), 16, to_input=True),
     Row("MaxPool2d 2×2 on 32×6×24×24: forward+backward", "09_spatial", 0.6, pool_ours, pool_torch),
     Row("LeNet-5, batch 32, step: Adam", "09_spatial", 1.2, lenet_ours, lenet_torch),
+    Row(
+        "transformer block (8, 64, 64): forward",
+        "14_transformers",
+        1.4,
+        text.block_ours(False),
+        text.block_torch(False),
+    ),
+    Row(
+        "transformer block (8, 64, 64): forward+backward",
+        "14_transformers",
+        1.3,
+        text.block_ours(True),
+        text.block_torch(True),
+    ),
+    Row("GPT of gpt_2018, batch 32, step: Adam", "14_transformers", 1.5, text.step_ours, text.step_torch),
+    Row("GPT writes 256 tokens, with caches", "14_transformers", 0.9, text.writing_ours, text.writing_torch),
 )

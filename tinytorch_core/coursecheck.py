@@ -42,6 +42,8 @@ MUTANTS_AN_EXERCISE = 3
 SEEDS = 4
 """How many draws a check's wanted answer must differ in at least once."""
 MUTANT_SECONDS = 30
+DRAWS_AGAIN = 5
+"""A mutant that survives a draw of inputs must die in so many further ones, and then it is reported as having slipped through."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +54,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     exercise: str = ""
     ok: bool
+    slipped: bool = False
+    """A mutant that survived its first draw of inputs, and died in all further ones."""
     message: str = ""
     seconds: float = 0.0
 
@@ -239,7 +243,8 @@ async def _check_mutants(course: Course, mutants: Sequence[tuple[Module, authori
 def check_mutant(course: Course, module: Module, mutant: authoring.Mutant, observer: Observer) -> Finding:
     """A mutant dies if a check of its own exercise does not pass. "Not attempted" or an error of ours is no death.
 
-    Only these checks are asked, unless it survives them: then the others are, to say who would have noticed.
+    Only these checks are asked. If it survives them, they draw again, DRAWS_AGAIN times, and if it then dies each time, it slipped
+    through once. Otherwise it survives, and the other checks are asked, too, to say who would have noticed.
     """
     start = time.perf_counter()
     exported = export(authoring.mutant_notebook(course, module, mutant.name), module)
@@ -252,10 +257,14 @@ def check_mutant(course: Course, module: Module, mutant: authoring.Mutant, obser
         observer.observe(exchange)
         return [c for stage in judge.judge(exchange, exported) for c in stage.checks]
 
-    killers = [c for c in results(own) if c.outcome in ("failed", "missing")]
+    def killers() -> list[CheckResult]:
+        return [c for c in results(own) if c.outcome in ("failed", "missing")]
+
+    found = killers()
+    slipped = not found and all(found := killers() for _ in range(DRAWS_AGAIN))
     return Finding(
-        module=module.id, kind="mutant", name=mutant.name, exercise=mutant.exercise, ok=bool(killers),
-        message=killers[0].title if killers else _survived(mutant, results(whole)), seconds=time.perf_counter() - start,
+        module=module.id, kind="mutant", name=mutant.name, exercise=mutant.exercise, ok=bool(found), slipped=slipped,
+        message=found[0].title if found else _survived(mutant, results(whole)), seconds=time.perf_counter() - start,
     )  # fmt: skip
 
 

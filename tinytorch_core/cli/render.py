@@ -225,6 +225,9 @@ def _(checked: CourseChecked) -> RenderableType:
     for finding in wrong:
         name = " ".join(filter(None, (finding.module, finding.kind, finding.name, finding.exercise)))
         parts += [Text(name, "bold red"), Padding(Text(finding.message), (0, 0, 1, 4))]
+    for finding in (finding for finding in checked.findings if finding.slipped):
+        said = f"{finding.module} {finding.name} slipped through one draw of inputs: give the checks of {finding.exercise} more instances."
+        parts.append(Text(said, STYLES["error"]))
     said = "The course holds" if checked.ok else f"{len(wrong)} of {len(checked.findings)} do not hold"
     return Group(
         *parts, Text(f"{said}: {looked_at}, in {checked.seconds:.1f} s", STYLES["ok" if checked.ok else "problem"])

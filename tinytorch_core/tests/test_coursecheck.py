@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -130,6 +131,25 @@ def test_a_mutant_that_is_right_survives_and_is_told(changed, observer):
     finding = fate(mutated(changed, "sum(1 for _ in items)"), observer, "always-one")
     assert not finding.ok
     assert finding.message.startswith("survives the checks of count-items. Gives 1 for every heap.")
+
+
+@pytest.mark.parametrize(("lucky", "ok", "slipped"), [({0}, True, True), ({0, 3}, False, False)])
+def test_a_mutant_may_slip_through_one_draw_and_no_more(tiny_course, observer, monkeypatch, lucky, ok, slipped):
+    draws = iter(range(99))
+    real = coursecheck.judge.judge
+
+    def blind_now_and_then(exchange, exported):
+        stages = real(exchange, exported)
+        if next(draws) not in lucky:
+            return stages
+        return [
+            msgspec.structs.replace(s, checks=[msgspec.structs.replace(c, outcome="passed") for c in s.checks])
+            for s in stages
+        ]
+
+    monkeypatch.setattr(coursecheck.judge, "judge", blind_now_and_then)
+    finding = fate(tiny_course, observer, "counts-from-zero", "01_counting")
+    assert (finding.ok, finding.slipped) == (ok, slipped)
 
 
 def test_a_mutant_that_only_other_checks_reject_survives(changed, observer):
