@@ -124,6 +124,8 @@ def _verified(dataset: Dataset) -> Finding:
     advice = f"tito data fetch {dataset.id}"
     if not cache.fetched_bytes(dataset):
         return Finding(name=dataset.id, ok=True, found=f"not fetched; `{advice}` does")
+    if not cache.is_complete(dataset):
+        return Finding(name=dataset.id, ok=False, found=f"unfinished; `{advice}` goes on", advice=advice)
     said = cache.wrong(dataset)
     return Finding(
         name=dataset.id, ok=not said, found=said or f"fetched, and is right ({cache.home(dataset)})", advice=advice

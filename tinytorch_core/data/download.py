@@ -141,11 +141,10 @@ def _demand_the_file(url: str, response: requests.Response, part: Part, have: in
 
 
 def _kept(url: str, part: Part, path: Path) -> int:
-    """How many bytes of an unfinished file can be gone on with; what can't is forgotten."""
+    """How many bytes of an unfinished file this address can go on with. What it can't stays until its own first byte comes."""
     origin, have = _read_note(path), path.stat().st_size if path.is_file() else 0
     if origin and origin.url == url and have <= part.bytes and (origin.validator or have == part.bytes):
         return have
-    discard(path)
     return 0
 
 

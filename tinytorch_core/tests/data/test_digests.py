@@ -44,8 +44,15 @@ def test_a_packed_file_counts_by_what_is_in_it():
 
 @pytest.mark.parametrize(
     "content",
-    [TEXT, gzip.compress(TEXT)[:-9], gzip.compress(TEXT)[:30], gzip.compress(TEXT) + b"rest", b"\\x1f\\x8b" + TEXT],
-    ids=["plain", "cut", "cut early", "longer", "only begins like one"],
+    [
+        TEXT,
+        gzip.compress(TEXT)[:-9],
+        gzip.compress(TEXT)[:30],
+        gzip.compress(TEXT) + b"rest",
+        b"\x1f\x8b" + TEXT,
+        gzip.compress(TEXT)[:10] + TEXT,
+    ],
+    ids=["plain", "cut", "cut early", "longer", "only begins like one", "nothing but a head"],
 )
 def test_what_is_no_gzip_file_says_so(content):
     assert wrong(PACKED, io.BytesIO(content)) == "it is not a whole gzip file"

@@ -161,6 +161,19 @@ def test_a_beginning_from_another_address_is_not_gone_on_with(web: Web, path: Pa
     assert path.read_bytes() == CONTENT
 
 
+def test_a_beginning_is_kept_until_another_address_really_answers(web: Web, path: Path, get_once) -> None:
+    web.breaks = [40_000]
+    with pytest.raises(BrokeOff):
+        get_once()
+    kept = path.read_bytes()
+    for other in ("http://127.0.0.1:9/toy.bin", f"http://127.0.0.1:{web.port}/nothing"):
+        with pytest.raises((BrokeOff, Refused)):
+            get_once(other)
+    assert path.read_bytes() == kept
+    get_once()
+    assert path.read_bytes() == CONTENT and web.ranges_asked[-1] == f"bytes={len(kept)}-"
+
+
 @pytest.mark.parametrize("note", [b"", b"not json", b'{"url": 3}'])
 def test_a_beginning_of_unknown_origin_is_thrown_away(web: Web, path: Path, get, note: bytes) -> None:
     path.write_bytes(b"something")
