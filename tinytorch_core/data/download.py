@@ -108,9 +108,7 @@ def _session() -> requests.Session:
 def _get(session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
     try:
         return session.get(url, headers=headers, stream=True, timeout=TIMEOUTS)
-    except (
-        ValueError
-    ) as error:  # of requests, for a scheme it has no way for, or of urllib.parse, for what is no address
+    except ValueError as error:  # a scheme that requests has no way for, or what is no address at all
         raise Refused(f"{_host(url)} sends us on to an address that is not http or https.") from error
 
 

@@ -148,7 +148,8 @@ def test_the_bar_says_what_from_where_and_how_much(monkeypatch: pytest.MonkeyPat
 
 
 SCRIPT = """
-import sys, msgspec
+import msgspec, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs the tests in the background
 from tinytorch_core.cli import main
 from tinytorch_core.data import catalogue
 toy = msgspec.json.decode(sys.argv.pop(1), type=catalogue.Dataset)

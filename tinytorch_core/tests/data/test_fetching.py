@@ -303,7 +303,8 @@ def test_two_fetches_at_once_take_turns_and_the_second_finds_it_done(toy: Datase
 
 
 SLOW_FETCH = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs the tests in the background
 from tinytorch_core.data import download, fetching
 from tinytorch_core.data.catalogue import Dataset
 import msgspec
