@@ -557,7 +557,7 @@ waves = sinusoids(128, 32)
 
 
 def show_waves(position=40):
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.9))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.9), layout="constrained")
     left.imshow(waves, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     left.axhline(position, color="black", linewidth=1)
     left.set(xlabel="column", ylabel="position")
@@ -780,7 +780,7 @@ for size in (64, 512, 4096):
     def by_lookup():
         return weight[tokens], add_rows(gradient, tokens, size)
 
-    slow, fast = measure(by_product, repeat=3), measure(by_lookup, repeat=5)
+    slow, fast = measure(by_product, repeat=5), measure(by_lookup, repeat=9)
     print(f"{size:10,} {slow * 1e3:9.2f} ms {fast * 1e3:9.2f} ms {slow / fast:13.0f} × {readable_bytes(1024 * size * 4):>18}")
 
 # %%
