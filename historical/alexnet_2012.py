@@ -34,7 +34,7 @@ from tinytorch import (
     RandomCrop, RandomHorizontalFlip, ReLU, Sequential, Tensor, TensorDataset, Trainer, TransformedDataset, accuracy, no_grad, softmax,
 )  # fmt: skip
 from tinytorch_core.data import load_fashion_mnist
-from tinytorch_core.widgets import LearningCurves
+from tinytorch_core.widgets import LearningCurves, Trained
 
 AT_LEAST = 0.87
 EPOCHS = 15
@@ -357,3 +357,5 @@ if not PHOTOGRAPHS:
     assert result >= AT_LEAST
     assert gaps["dropout"] <= gaps["neither"] / 2
     assert gaps["augmentation"] <= gaps["neither"] / 2
+
+Trained(model)

@@ -32,7 +32,7 @@ import numpy as np
 
 from tinytorch import GPT, AdamW, CharTokenizer, CrossEntropyLoss, Tensor, clip_grad_norm, no_grad
 from tinytorch_core.data import load_novel
-from tinytorch_core.widgets import LearningCurves
+from tinytorch_core.widgets import LearningCurves, Trained
 
 BELOW = {500: 2.10, 1000: 1.75}
 LENGTH, BATCH = 64, 32
@@ -273,12 +273,14 @@ from pathlib import Path
 
 import tinytorch
 
-files = sorted(Path(tinytorch.__file__).parent.glob("*.py"))
+files = sorted(file for file in Path(tinytorch.__file__).parent.glob("*.py") if file.stem != "__init__")
 lines = {file.stem: sum(bool(line.strip()) for line in file.read_text(encoding="utf-8").splitlines()) for file in files}
 operations = [name for name in dir(tinytorch) if hasattr(getattr(tinytorch, name), "forward") and not isinstance(getattr(tinytorch, name), type)]
 print(f"{sum(lines.values()):,} lines in {len(files)} files, {len(operations)} operations:", ", ".join(operations))
 
 # %% [markdown]
+# Save this notebook, and the TinyTorch panel (or `tito status` in a terminal) shows these numbers too, with the parameters that you have trained since the perceptron, and the days that it took.
+#
 # From here, PyTorch will look familiar: `nn.Linear`, `loss.backward()`, `optimizer.step()` are what you think they are. Some things that are now within your reach:
 #
 # - **Take a notebook of this course and replace `tinytorch` by `torch`.** Little else has to change. Where does something differ, and why?
@@ -292,3 +294,5 @@ for step, below in BELOW.items():
 
 for step, below in BELOW.items():
     assert min(curves["val_loss"][: step // 100]) < below
+
+Trained(model)

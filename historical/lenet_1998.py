@@ -39,7 +39,7 @@ from tinytorch import (
     Tanh, Tensor, Trainer, accuracy, no_grad, softmax, tanh,
 )  # fmt: skip
 from tinytorch_core.data import load_mnist
-from tinytorch_core.widgets import DrawPad, LearningCurves
+from tinytorch_core.widgets import DrawPad, LearningCurves, Trained
 
 AT_LEAST = {"parts of 1998": 0.95, "parts of today": 0.97}
 AT_MOST_SECONDS = 60
@@ -365,3 +365,5 @@ for name, at_least in AT_LEAST.items():
 for name, at_least in AT_LEAST.items():
     assert results[name] >= at_least
     assert seconds[name] <= AT_MOST_SECONDS
+
+Trained(plain, old, modern)

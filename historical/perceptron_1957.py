@@ -28,6 +28,7 @@ import numpy as np
 
 from tinytorch import Linear, Module, Tensor
 from tinytorch_core.data import load_mnist
+from tinytorch_core.widgets import Trained
 
 AT_LEAST = {"cards": 0.95, "digits": 0.95}
 AT_MOST = {"XOR": 0.75}
@@ -321,3 +322,5 @@ for name, at_most in AT_MOST.items():
 assert results["cards"] >= AT_LEAST["cards"]
 assert results["digits"] >= AT_LEAST["digits"]
 assert results["XOR"] <= AT_MOST["XOR"]
+
+Trained(reader)

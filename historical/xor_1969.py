@@ -30,6 +30,7 @@ import numpy as np
 
 from tinytorch import SGD, Adam, BCEWithLogitsLoss, Linear, Module, MSELoss, Parameter, ReLU, Sequential, Sigmoid, Tanh, Tensor, no_grad, tanh
 from tinytorch_core.data import load_mnist
+from tinytorch_core.widgets import Trained
 
 AT_LEAST = {"hidden layer": 1.0, "clouds": 0.95, "digits": 0.95, "parity": 0.75}
 AT_MOST = {"one layer": 0.75, "one layer, clouds": 0.75, "one layer, digits": 0.75}
@@ -542,3 +543,5 @@ for name, at_most in AT_MOST.items():
 
 assert all(results[name] >= at_least for name, at_least in AT_LEAST.items())
 assert all(results[name] <= at_most for name, at_most in AT_MOST.items())
+
+Trained(single, model)

@@ -28,6 +28,7 @@ import numpy as np
 
 from tinytorch import Adam, CosineAnnealingLR, CrossEntropyLoss, Dropout, Linear, ReLU, Sequential, Tensor, Trainer, accuracy, no_grad, softmax
 from tinytorch_core.data import load_mnist
+from tinytorch_core.widgets import Trained
 
 AT_LEAST = {"validation": 0.96, "examination": 0.96, "digits, validation": 0.96, "digits, examination": 0.96}
 AT_MOST = {"one layer": 0.75, "resumed differs by": 0.0}
@@ -348,3 +349,5 @@ print(f"{'resumed differs by':20} {results['resumed differs by']:6}   exactly  {
 
 assert all(results[name] >= at_least for name, at_least in AT_LEAST.items())
 assert all(results[name] <= at_most for name, at_most in AT_MOST.items())
+
+Trained(trainer.model)

@@ -145,6 +145,12 @@ class ProgressStore:
             rows = database.execute(query).fetchall()
         return {row["module"]: self._report(row) for row in rows}
 
+    def begun(self) -> float | None:
+        """When the first attempt started, in seconds since the epoch."""
+        with self._reading() as database:
+            row = database.execute("SELECT report FROM attempts ORDER BY number LIMIT 1").fetchone()
+        return self._report(row).started if row else None
+
     def interrupt_abandoned(self, alive: Callable[[int], bool]) -> int:
         """End the attempts whose process is gone, with the verdict "interrupted". Returns how many there were."""
         query = "SELECT report, owner_pid FROM attempts WHERE running"

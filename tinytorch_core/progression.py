@@ -7,6 +7,7 @@ from collections.abc import Mapping, Set
 from tinytorch_core.catalogue import Course, Exercise, Historical, Milestone, Module
 from tinytorch_core.errors import NotAllowed
 from tinytorch_core.report import (
+    Built,
     CourseView,
     ExerciseState,
     ExerciseView,
@@ -82,6 +83,7 @@ def view(
     checking: Mapping[str, str],
     latest: Mapping[str, Report],
     version: str,
+    built: Built | None = None,
 ) -> CourseView:
     """The state of the course in one workspace.
 
@@ -99,6 +101,7 @@ def view(
         ),
         milestones=tuple(_milestone(m, completed) for m in course.milestones),
         historical=tuple(_historical(h, completed) for h in course.historical),
+        built=built,
     )
 
 

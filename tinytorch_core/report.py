@@ -178,6 +178,19 @@ class NextStep(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Built(msgspec.Struct, frozen=True, kw_only=True):
+    """What a student has built, when every module is complete, in their own numbers."""
+
+    lines: int
+    """Of the package's modules, without the empty ones."""
+    operations: int
+    """Functions on tensors that went through the door of module 02, most of them with a way back."""
+    parameters: int
+    """Trained in the historical notebooks, as far as they were run and saved; 0 where none was."""
+    days: int
+    """From the first attempt to the last completion, both counted."""
+
+
 class CourseView(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the course in one workspace: the body of GET course and of `tito status --json`."""
 
@@ -190,6 +203,8 @@ class CourseView(msgspec.Struct, frozen=True, kw_only=True):
     modules: tuple[ModuleView, ...]
     milestones: tuple[MilestoneView, ...]
     historical: tuple[HistoricalView, ...]
+    built: Built | None = None
+    """Null until every module is complete."""
 
 
 def schema() -> dict[str, Any]:

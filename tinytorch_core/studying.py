@@ -16,14 +16,14 @@ import msgspec
 import psutil
 from nbformat import NotebookNode
 
-from tinytorch_core import __version__, authoring, differences, progression
+from tinytorch_core import __version__, authoring, built, differences, progression
 from tinytorch_core.catalogue import Course, Exercise, Historical, Module
 from tinytorch_core.errors import NotAllowed, StoreError, UnknownName, UsageError, WorkspaceError
 from tinytorch_core.export import export
 from tinytorch_core.files import write_atomic
 from tinytorch_core.grader.preflight import read
 from tinytorch_core.progress import Completion, ProgressStore
-from tinytorch_core.report import CourseView, Report
+from tinytorch_core.report import Built, CourseView, Report
 from tinytorch_core.workspace import Workspace
 
 Against = Literal["original", "accepted", "solution"]
@@ -113,6 +113,7 @@ def view(course: Course, study: Study | None, checking: Mapping[str, str] | None
         checking=checking or {},
         latest=study.store.latest() if study else {},
         version=__version__,
+        built=_built(study) if study and all(m.id in completions for m in study.course.modules) else None,
     )
 
 
@@ -201,6 +202,10 @@ def _mutant_notebook(study: Study, module: Module, name: str) -> NotebookNode:
     if name not in known:
         raise UnknownName(f"{module.label} has no mutant {name!r}. It has: {', '.join(known)}.")
     return authoring.mutant_notebook(study.course, module, name)
+
+
+def _built(study: Study) -> Built:
+    return built.count(study.workspace, study.store, study.course.historical)
 
 
 def _study(workspace: Workspace, course: Course) -> Study:

@@ -53,6 +53,11 @@ const course: JupyterFrontEndPlugin<ITinyTorch> = {
     const actions = new Actions({ app, model, notebooks, editors });
     addCommands({ commands, palette, model, notebooks, actions });
     prepareKernels(tracker, notebooks);
+    contents.fileChanged.connect((_, { type, newValue }) => {
+      if (type === 'save' && newValue?.path) {
+        model.onSaved(contents.localPath(newValue.path));
+      }
+    });
     if (settings) {
       followPreferences(settings, model).catch(console.error);
     }

@@ -104,6 +104,15 @@ export class CourseModel extends VDomModel implements ICourseModel {
     return this._next;
   }
 
+  /** A file was saved: where that shows ("edited since it passed", the numbers at the end), read the course again. */
+  onSaved(path: string): void {
+    const { modules = [], historical = [] } = this._course ?? {};
+    const shown = [...modules.filter(({ state }) => state === 'complete'), ...historical];
+    if (shown.some(({ notebook }) => notebook === path)) {
+      void this.refresh();
+    }
+  }
+
   async start(): Promise<void> {
     await this._options.api.start();
     await this.refresh();

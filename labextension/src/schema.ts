@@ -105,6 +105,7 @@ export interface CourseView {
   readonly modules: readonly ModuleView[];
   readonly milestones: readonly MilestoneView[];
   readonly historical: readonly HistoricalView[];
+  readonly built: Built | null;
 }
 
 /**
@@ -158,4 +159,14 @@ export interface HistoricalView {
   readonly module: string;
   readonly milestone: string;
   readonly coming: boolean;
+}
+
+/**
+ * What a student has built, when every module is complete, in their own numbers.
+ */
+export interface Built {
+  readonly lines: number;
+  readonly operations: number;
+  readonly parameters: number;
+  readonly days: number;
 }

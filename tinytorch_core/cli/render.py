@@ -22,7 +22,7 @@ from tinytorch_core.cli.answers import CourseChecked, DatasetView, Located, Star
 from tinytorch_core.cli.styles import STYLES
 from tinytorch_core.cli.verdict import verdict
 from tinytorch_core.doctor import Finding
-from tinytorch_core.report import CourseView, HistoricalView, MilestoneView, Report
+from tinytorch_core.report import Built, CourseView, HistoricalView, MilestoneView, Report
 from tinytorch_core.studying import Difference, Hint, Solution
 
 
@@ -147,7 +147,21 @@ def _(view: CourseView) -> RenderableType:
     earned = sum(m.earned for m in view.milestones)
     done = f"{view.completed} of {len(view.modules)} modules complete, {earned} of {len(view.milestones)} milestones earned"
     step = Text.assemble(("Next: ", "bold"), view.next.text, (_how(view), "dim"))
-    return Group(Text(f"{view.title} in {view.workspace}", "bold"), rows, Text(done), step)
+    parts: list[RenderableType] = [Text(f"{view.title} in {view.workspace}", "bold"), rows, Text(done), step]
+    if view.built:
+        parts.append(Text(_built(view.built)))
+    return Group(*parts)
+
+
+def _built(built: Built) -> str:
+    """The last words of the course, in the student's own numbers."""
+    trained = (
+        f"{built.parameters:,} parameters trained"
+        if built.parameters
+        else "no parameters counted yet (run the historical notebooks and save them)"
+    )
+    days = "1 day" if built.days == 1 else f"{built.days} days"
+    return f"Your package: {built.lines:,} lines, {built.operations} operations on tensors, {trained}, in {days}."
 
 
 def _how(view: CourseView) -> str:

@@ -117,24 +117,38 @@ def test_jupyter_sees_both_halves(bin_folder: Path, elsewhere: Path, environment
     assert any("tinytorch_core" in line and "OK" in line for line in server.splitlines()), server
 
 
-def test_a_module_is_completed_with_the_command_line_alone(
+def test_the_whole_course_is_completed_with_the_command_line_alone(
     bin_folder: Path, elsewhere: Path, environment: dict[str, str]
 ) -> None:
-    def tito(*arguments: str) -> Any:
-        return json.loads(run(bin_folder / "tito", *arguments, "--json", cwd=elsewhere, env=environment))
+    """From an empty folder to the last badge. The pieces of history are opened; `tito dev check` runs them all."""
+    workspace = str(elsewhere / "student")
+
+    def tito(*words: str) -> Any:
+        return json.loads(
+            run(bin_folder / "tito", *words, "--json", "--workspace", workspace, cwd=elsewhere, env=environment)
+        )
 
     assert run(bin_folder / "tito", "--version", cwd=elsewhere, env=environment).strip()
-    workspace = str(elsewhere / "student")
-    tito("init", workspace)
-    tito("dev", "solve", "1", "--workspace", workspace)
-    report = tito("module", "complete", "1", "--workspace", workspace)
-    assert report["verdict"] == "passed", report
-    assert report["unlocked"]["modules"] == ["02_tensor"]
-    assert [module["state"] for module in tito("status", "--workspace", workspace)["modules"][:3]] == [
-        "complete",
-        "available",
-        "locked",
-    ]
+    run(bin_folder / "tito", "init", workspace, cwd=elsewhere, env=environment)
+    course = tito("status")
+    assert [module["state"] for module in course["modules"]] == ["available"] + ["locked"] * 13
+    unlocked: list[str] = []
+    while course["next"]["kind"] == "module":
+        module = course["next"]["id"]
+        tito("module", "open", module)
+        tito("dev", "solve", module)
+        report = tito("module", "complete", module)
+        assert report["verdict"] == "passed", report
+        unlocked += [*report["unlocked"]["modules"], *report["unlocked"]["historical"]]
+        course = tito("status")
+        assert course["built"] is None or course["next"]["kind"] == "done"
+    assert set(unlocked) == {x["id"] for x in [*course["modules"][1:], *course["historical"]]}
+    assert all(milestone["earned"] for milestone in tito("milestones"))
+    for piece in course["historical"]:
+        assert Path(tito("examples", "open", piece["id"])["path"]).is_file()
+    assert tito("examples", "run", "perceptron_1957")["verdict"] == "passed"
+    built = course["built"]
+    assert built["lines"] > 2000 and built["operations"] > 40 and built["days"] in (1, 2)
 
 
 @pytest.fixture

@@ -12,9 +12,15 @@ from typing import Any
 
 HEADLESS = "TINYTORCH_HEADLESS"
 
-ROOMS = {"CheckResult": "live", "CompleteModule": "live", "DrawPad": "pad", "LearningCurves": "curves"}
+ROOMS = {
+    "CheckResult": "live",
+    "CompleteModule": "live",
+    "DrawPad": "pad",
+    "LearningCurves": "curves",
+    "Trained": "plain",
+}
 
-__all__ = ["CheckResult", "CompleteModule", "DrawPad", "LearningCurves"]
+__all__ = ["CheckResult", "CompleteModule", "DrawPad", "LearningCurves", "Trained"]
 
 
 def __getattr__(name: str) -> Any:

@@ -87,3 +87,17 @@ class DrawPad(Text):
     def __init__(self, read: Callable[[Any], Any], labels: Iterable[object] = range(10)) -> None:
         super().__init__(pad_text([str(label) for label in labels], ()))
         self.read = read
+
+
+class Trained(Text):
+    """How many parameters the models of a historical notebook learned. `tito status` adds them up when the course is done.
+
+    The number lies in the output's metadata, so that a saved notebook keeps it.
+    """
+
+    def __init__(self, *models: Any) -> None:
+        self.parameters = sum(int(parameter.size) for model in models for parameter in model.parameters())
+        super().__init__(f"Trained on this page: {self.parameters:,} parameters.")
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # type: ignore[override]
+        return super()._repr_mimebundle_(), {"tinytorch": {"parameters": self.parameters}}

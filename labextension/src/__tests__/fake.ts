@@ -67,6 +67,7 @@ export function aCourse(options: Partial<CourseView> = {}): CourseView {
       }
     ],
     historical: [perceptron],
+    built: null,
     ...options
   };
 }

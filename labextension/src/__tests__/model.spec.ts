@@ -1,5 +1,15 @@
 import type { CourseModel } from '../model';
-import { aCourse, aModel, aModule, anEvent, aReport, FakeServer, Refusal, settled } from './fake';
+import {
+  aCourse,
+  aModel,
+  aModule,
+  anEvent,
+  aReport,
+  FakeServer,
+  perceptron,
+  Refusal,
+  settled
+} from './fake';
 
 const COMPLETE = 'POST modules/02_tensor/complete';
 const ATTEMPT = 'GET attempts/a1';
@@ -39,6 +49,22 @@ describe('the course', () => {
     }
     await settled();
     expect(server.count('GET course')).toBeLessThanOrEqual(3);
+  });
+
+  it('is read again when a notebook is saved whose state it tells', async () => {
+    server.answers['GET course'] = aCourse({ historical: [perceptron] });
+    server.emitCourse();
+    await settled();
+    const before = server.count('GET course');
+    model.onSaved('notebooks/02_tensor.ipynb'); // not complete: nothing of it shows
+    model.onSaved('diary.txt');
+    await settled();
+    expect(server.count('GET course')).toBe(before);
+    model.onSaved('notebooks/01_setup.ipynb');
+    await settled();
+    model.onSaved(perceptron.notebook);
+    await settled();
+    expect(server.count('GET course')).toBe(before + 2);
   });
 
   it('says so when the server half is missing', async () => {

@@ -52,6 +52,31 @@ it('says plainly what is still to come, and offers the newest piece of history',
   expect(execute).toHaveBeenCalledWith(CommandIDs.openExample, { historical: 'perceptron_1957' });
 });
 
+it('ends with what the student has built, in their own numbers', async () => {
+  await show(aCourse({ built: { lines: 2664, operations: 43, parameters: 201_234, days: 12 } }));
+  const card = screen.getByTestId('tinytorch-built');
+  const said = within(card)
+    .getAllByRole('term')
+    .map(term => [term.textContent, term.nextElementSibling?.textContent]);
+  expect(said).toEqual([
+    ['lines of code in your package', '2,664'],
+    ['operations on tensors', '43'],
+    ['parameters trained', '201,234'],
+    ['days, from the first check to the last', '12']
+  ]);
+  expect(card.textContent).not.toContain('No parameters yet');
+});
+
+it('says how parameters come to be counted, where none are', async () => {
+  await show(aCourse({ built: { lines: 1, operations: 1, parameters: 0, days: 1 } }));
+  expect(screen.getByTestId('tinytorch-built').textContent).toContain('No parameters yet');
+});
+
+it('shows no end before there is one', async () => {
+  await show();
+  expect(screen.queryByTestId('tinytorch-built')).toBeNull();
+});
+
 it('names each state in words', async () => {
   await show();
   for (const name of ['01 Setup, complete', '02 Tensor, next', '03 Layers, still to come']) {

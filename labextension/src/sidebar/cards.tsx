@@ -2,6 +2,7 @@ import * as React from 'react';
 import { tinytorchIcon } from '../icons';
 import { Drawing } from '../report/icon';
 import { Prose } from '../report/prose';
+import type { Built } from '../schema';
 import type { Execute, IProblem } from '../tokens';
 import { CommandIDs } from '../tokens';
 
@@ -38,6 +39,43 @@ export function StartCard({ execute }: { execute: Execute }): JSX.Element {
       >
         Start the course
       </button>
+    </Card>
+  );
+}
+
+/** The end of the course: what the student has built, in their own numbers, and where to go from here. */
+export function BuiltCard({ built }: { built: Built }): JSX.Element {
+  const numbers: readonly (readonly [string, number])[] = [
+    ['lines of code in your package', built.lines],
+    ['operations on tensors', built.operations],
+    ['parameters trained', built.parameters],
+    [built.days === 1 ? 'day' : 'days, from the first check to the last', built.days]
+  ];
+  return (
+    <Card title="You have built a deep-learning framework" testid="tinytorch-built">
+      <dl className="jp-TinyTorch-numbers">
+        {numbers.map(([what, number]) => (
+          <div key={what}>
+            <dt>{what}</dt>
+            <dd>{number.toLocaleString('en')}</dd>
+          </div>
+        ))}
+      </dl>
+      {built.parameters === 0 && (
+        <p>
+          No parameters yet: run the notebooks of AI history and save them, and what your networks
+          learned there is counted.
+        </p>
+      )}
+      <h3>What next</h3>
+      <ul>
+        <li>
+          Take one of your notebooks and replace <code>tinytorch</code> by <code>torch</code>.
+          Little else has to change.
+        </li>
+        <li>Read the papers named in the notebooks of AI history. You have the vocabulary.</li>
+        <li>Make your GPT larger: byte pairs, four blocks, a night of training.</li>
+      </ul>
     </Card>
   );
 }

@@ -2,7 +2,7 @@ import * as React from 'react';
 import type { MilestoneView, ModuleView } from '../schema';
 import type { Execute, ICourseModel } from '../tokens';
 import { Badges } from './badges';
-import { ProblemCard, StartCard } from './cards';
+import { BuiltCard, ProblemCard, StartCard } from './cards';
 import { Header } from './header';
 import { ModuleRow } from './module';
 
@@ -36,6 +36,7 @@ export function Sidebar(props: Sidebar.IProps): JSX.Element {
     <>
       {problem && <ProblemCard problem={problem} onRetry={retry} />}
       <Header course={course} execute={execute} />
+      {course.built && <BuiltCard built={course.built} />}
       <Modules {...props} />
       <Badges course={course} onOpen={props.onBadge} />
     </>

@@ -202,4 +202,11 @@ test('a student goes from an empty folder to the last badge there is', async ({ 
       milestones.filter(({ module }) => done.includes(module)).map(({ id }) => id)
     );
   });
+
+  await test.step('the end says what was built, in the student’s own numbers', async () => {
+    const card = sidebar.getByTestId('tinytorch-built');
+    await expect(card).toContainText('lines of code in your package');
+    await page.evaluate(() => window.jupyterapp.commands.execute('docmanager:save-all'));
+    await expect(card).not.toContainText('No parameters yet');
+  });
 });
