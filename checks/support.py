@@ -2,6 +2,8 @@
 
 from contextlib import contextmanager
 
+import numpy as np
+
 STRICT = {"over": "raise", "divide": "raise", "invalid": "raise"}
 """For np.errstate: what NumPy would only warn of is an error. (A tiny number that rounds to zero is fine.)"""
 
@@ -20,6 +22,27 @@ def pairs_of_seeds(rng):
 def every_flags(rng, width):
     """Every row of `width` yes and no that there is, in a random order."""
     return shuffled(rng, [[bool(number >> place & 1) for place in range(width)] for number in range(2**width)])
+
+
+def told(what, raised, kind="ValueError"):
+    """An answer to a yes-or-no question that says what the question was."""
+    return f"{what}: {kind if raised else f'no {kind}'}"
+
+
+def slopes(function, arrays, gradient, eps=1e-5):
+    """How the sum of function(*arrays) · gradient changes with every number of every array, by central differences."""
+    arrays, found = [np.array(x, dtype=np.float64) for x in arrays], []
+    for x in arrays:
+        slope = np.zeros(x.shape)
+        for i in np.ndindex(x.shape):
+            old, sides = x[i], []
+            for step in (eps, -eps):
+                x[i] = old + step
+                sides.append(np.sum(function(*arrays) * gradient))
+            x[i] = old
+            slope[i] = (sides[0] - sides[1]) / (2 * eps)
+        found.append(slope)
+    return found
 
 
 def often(call, times):

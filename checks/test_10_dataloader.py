@@ -5,7 +5,7 @@ import itertools
 import tracemalloc
 
 import numpy as np
-from support import often, pairs_of_seeds, shuffled
+from support import often, pairs_of_seeds, shuffled, told
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, error_text, exercise, given, judged, raises, stage, wants
 
@@ -68,14 +68,14 @@ def evenly(counts, expected, what):
 
 @exercise("tensor-dataset")
 @given(lambda rng: table(rng) | {"indices": rng.integers(-5, 5, size=8).tolist()})
-@wants(lambda x, y, indices: [[True, a_tensor(x[i]), a_tensor(y[i])] for i in indices])
+@wants(lambda x, y, indices: [["tuple", a_tensor(x[i]), a_tensor(y[i])] for i in indices])
 def test_an_item_is_a_tuple(tt, x, y, indices):
     """Item i of a TensorDataset is a tuple: entry i of each tensor.
 
     tuple(tensor[index] for tensor in self.tensors).
     """
     items = [tt.TensorDataset(tt.Tensor(x), tt.Tensor(y))[i] for i in indices]
-    return [[type(item) is tuple, *item] for item in items]
+    return [[type(item).__name__, *item] for item in items]
 
 
 @exercise("tensor-dataset")
@@ -111,16 +111,17 @@ def test_length_and_number_of_parts(tt, sizes):
         "lengths": rng.integers(2, 4, size=(5, 3)).tolist() + [[3, 3, 3], [2, 3, 3], [2, 2, 3], [2, 3, 2], [4]]
     }
 )
-@wants(lambda lengths: [len(set(several)) > 1 for several in lengths])
+@wants(lambda lengths: [told(f"lengths {several}", len(set(several)) > 1) for several in lengths])
 def test_unequal_lengths_are_refused(tt, lengths):
     """Tensors of different lengths raise ValueError as soon as the data set is made.
 
     Compare all of them, not only the first two.
     """
-    return [
-        raises(ValueError, lambda s=several: tt.TensorDataset(*(tt.Tensor(np.ones((n, 2))) for n in s)))
-        for several in lengths
-    ]  # fmt: skip
+
+    def make(several):
+        return tt.TensorDataset(*(tt.Tensor(np.ones((n, 2))) for n in several))
+
+    return [told(f"lengths {several}", raises(ValueError, lambda s=several: make(s))) for several in lengths]
 
 
 @exercise("tensor-dataset")
@@ -229,20 +230,24 @@ def test_the_split_is_random(tt, length, first, seeds):
     return [[part[i][0].item() for i in range(len(part))] for part in parts]
 
 
-@exercise("random-split")
-@given(lambda rng: {"seeds": pairs_of_seeds(rng)})
-@wants(lambda seeds: [[a == b, False] for a, b in seeds])
-def test_the_split_is_repeatable(tt, seeds):
-    """The same seed splits in the same way, another seed otherwise, and no seed anew each time.
+def split_alike(a, b, alike):
+    return f"seeds {a} and {b}: {'the same split' if alike else 'two splits'}"
 
-    np.random.default_rng(seed), made in random_split, not outside it.
+
+@exercise("random-split")
+@given(lambda rng: {"seeds": shuffled(rng, [*pairs_of_seeds(rng), [0, 0], [0, int(rng.integers(1, 9))]])})
+@wants(lambda seeds: [*(split_alike(a, b, a == b) for a, b in seeds), split_alike(None, None, False)])
+def test_the_split_is_repeatable(tt, seeds):
+    """The same seed splits in the same way, be it 0, another seed otherwise, and no seed anew each time.
+
+    np.random.default_rng(seed), made in random_split, not outside it. It takes None as well.
     """
 
     def first(seed):
         part, _ = tt.random_split(numbered(tt, 40), [20, 20], seed=seed)
         return [part[i][0].item() for i in range(20)]
 
-    return [[first(a) == first(b), first(None) == first(None)] for a, b in seeds]
+    return [split_alike(a, b, first(a) == first(b)) for a, b in [*seeds, [None, None]]]
 
 
 WRONG = [[7, 2], [7, 4], [10, 1], [11, -1], [-3, 13], [5, 5, 1], [9]]
@@ -251,14 +256,14 @@ RIGHT = [[7, 3], [10], [0, 10], [3, 3, 4], [10, 0]]
 
 @exercise("random-split")
 @given(lambda rng: {"lengths": [(WRONG + RIGHT)[i] for i in rng.permutation(len(WRONG + RIGHT))]})
-@wants(lambda lengths: [sum(several) != 10 or min(several) < 0 for several in lengths])
+@wants(lambda lengths: [told(f"10 items, {several}", sum(several) != 10 or min(several) < 0) for several in lengths])
 def test_lengths_must_add_up(tt, lengths):
     """ValueError unless the lengths add up to the number of items and none is negative.
 
     [11, -1] adds up to 10 as well: ask for both.
     """
     dataset = numbered(tt, 10)
-    return [raises(ValueError, lambda s=several: tt.random_split(dataset, s)) for several in lengths]
+    return [told(f"10 items, {s}", raises(ValueError, lambda s=s: tt.random_split(dataset, s))) for s in lengths]
 
 
 @exercise("random-split")
@@ -283,14 +288,14 @@ def test_splitting_asks_for_no_item(tt, asks, length):
 
 
 def tensors_and_dtypes(batch):
-    return [type(batch) is tuple, [[entries, str(entries.dtype)] for entries in batch]]
+    return [type(batch).__name__, [[entries, str(entries.dtype)] for entries in batch]]
 
 
 @exercise("collate")
 @given(lambda rng: {"x": list(rng.normal(size=(int(rng.integers(1, 6)), 2, 3))), "first": int(rng.integers(9))})
 @wants(
     lambda x, first: [
-        True,
+        "tuple",
         [[a_tensor(np.array(x)), "float64"], [a_tensor(np.arange(first, first + len(x))), "int64"]],
     ]
 )
@@ -327,7 +332,7 @@ def plainly(kind, numbers):
 
 @exercise("collate")
 @given(lambda rng: {"numbers": rng.integers(1, 9, size=4).tolist(), "kinds": rng.permutation(list(ENTRIES)).tolist()})
-@wants(lambda numbers, kinds: [True, [[a_tensor(plainly(kind, numbers)), kind.strip()] for kind in kinds]])
+@wants(lambda numbers, kinds: ["tuple", [[a_tensor(plainly(kind, numbers)), kind.strip()] for kind in kinds]])
 def test_every_kind_of_entry(tt, numbers, kinds):
     """Tensors and arrays keep their dtype; Python ints become int64, floats float32.
 
@@ -344,26 +349,41 @@ BARE = {
 }
 
 
+def two_items(rng):
+    """Every kind of item beside a tuple, in both orders, and beside its like."""
+    kinds = (
+        [[kind, kind] for kind in BARE] + [[kind, "a tuple"] for kind in BARE] + [["a tuple", kind] for kind in BARE]
+    )
+    return {"pairs": shuffled(rng, kinds)}
+
+
 @exercise("collate")
-@given(lambda rng: {"kinds": rng.choice(list(BARE), 6).tolist() + rng.permutation(list(BARE)).tolist()})
-@wants(lambda kinds: [kind != "a tuple" for kind in kinds])
-def test_an_item_that_is_no_tuple(tt, kinds):
-    """An item that is no tuple raises TypeError.
+@given(two_items)
+@wants(lambda pairs: [told(f"{a}, then {b}", {a, b} != {"a tuple"}, "TypeError") for a, b in pairs])
+def test_an_item_that_is_no_tuple(tt, pairs):
+    """An item that is no tuple raises TypeError, wherever it stands.
 
     zip would walk over the rows of a bare picture. Ask isinstance(item, tuple) of every item first.
     """
-    return [raises(TypeError, lambda k=kind: tt.collate([BARE[k](tt), BARE[k](tt)])) for kind in kinds]
+
+    def refused(a, b):
+        return raises(TypeError, lambda: tt.collate([BARE[a](tt), BARE[b](tt)]))
+
+    return [told(f"{a}, then {b}", refused(a, b), "TypeError") for a, b in pairs]
 
 
 @exercise("collate")
 @given(lambda rng: {"lengths": rng.integers(1, 4, size=(8, 3)).tolist() + [[2, 2, 2], [2, 2, 1], [1, 2, 2], [1, 1, 1]]})
-@wants(lambda lengths: [len(set(several)) > 1 for several in lengths])
+@wants(lambda lengths: [told(f"items of {several} parts", len(set(several)) > 1) for several in lengths])
 def test_a_pair_among_triples(tt, lengths):
     """Items of different lengths raise ValueError.
 
     zip(*items) silently stops at the shortest; zip(*items, strict=True) does not.
     """
-    return [raises(ValueError, lambda s=several: tt.collate([(1.0,) * n for n in s])) for several in lengths]
+    return [
+        told(f"items of {several} parts", raises(ValueError, lambda s=several: tt.collate([(1.0,) * n for n in s])))
+        for several in lengths
+    ]
 
 
 @exercise("collate")
@@ -508,13 +528,14 @@ def test_fetch_takes_all_at_once(tt, x, indices):
 
 @exercise("epoch-order")
 @given(lambda rng: {"cases": [[int(n), int(s), int(e)] for n, s, e in rng.integers(0, 40, size=(9, 3))]})
-@wants(lambda cases: [list(range(n)) for n, _, _ in cases])
+@wants(lambda cases: [["an array", list(range(n))] for n, _, _ in cases])
 def test_an_order_has_every_number_once(tt, cases):
-    """epoch_order holds each of 0 … length-1 exactly once; for no items it is empty.
+    """epoch_order is an array that holds each of 0 … length-1 exactly once; for no items it is empty.
 
     A generator's permutation(length) does that. (choice or integers would repeat some.)
     """
-    return [sorted(np.asarray(tt.epoch_order(n, s, e)).tolist()) for n, s, e in cases]
+    orders = [tt.epoch_order(n, s, e) for n, s, e in cases]
+    return [["an array" if type(o) is np.ndarray else type(o).__name__, sorted(np.asarray(o).tolist())] for o in orders]
 
 
 def pairs_of_pairs(rng):
@@ -535,15 +556,19 @@ def pairs_of_pairs(rng):
     return pairs
 
 
+def ordered_alike(a, b, alike):
+    return f"(seed, epoch) {tuple(a)} and {tuple(b)}: {'the same order' if alike else 'two orders'}"
+
+
 @exercise("epoch-order")
 @given(lambda rng: {"pairs": pairs_of_pairs(rng)})
-@wants(lambda pairs: [a == b for a, b in pairs])
+@wants(lambda pairs: [ordered_alike(a, b, a == b) for a, b in pairs])
 def test_seed_and_epoch_decide_the_order(tt, pairs):
     """The same seed and epoch give the same order; if either differs, the order does, whatever their sum.
 
     np.random.default_rng((seed, epoch)): a pair, in double brackets.
     """
-    return [bool(np.array_equal(tt.epoch_order(30, *a), tt.epoch_order(30, *b))) for a, b in pairs]
+    return [ordered_alike(a, b, np.array_equal(tt.epoch_order(30, *a), tt.epoch_order(30, *b))) for a, b in pairs]
 
 
 def every_order(answer, length, seed, epochs):
@@ -750,13 +775,17 @@ def test_walks_are_independent(tt, shuffle, length):
 
 @exercise("dataloader")
 @given(lambda rng: {"sizes": rng.permutation([0, -1, 1, 2, *rng.integers(-9, 9, size=8)]).tolist()})
-@wants(lambda sizes: [size < 1 for size in sizes])
+@wants(lambda sizes: [told(f"batch_size {size}", size < 1) for size in sizes])
 def test_a_batch_has_at_least_one_item(tt, sizes):
     """batch_size below 1 raises ValueError when the loader is made.
 
     In __init__: what is checked in __iter__ is found out only when training begins.
     """
-    return [raises(ValueError, lambda s=size: tt.DataLoader(numbered(tt, 5), batch_size=s)) for size in sizes]
+
+    def make(size):
+        return tt.DataLoader(numbered(tt, 5), batch_size=size)
+
+    return [told(f"batch_size {size}", raises(ValueError, lambda s=size: make(s))) for size in sizes]
 
 
 @exercise("dataloader")
@@ -889,14 +918,18 @@ def test_normalize_channel_by_channel(tt, x, mean, std):
 
 @exercise("transforms")
 @given(lambda rng: {"channels": rng.integers(1, 4, size=(6, 2)).tolist() + [[1, 3], [3, 3], [1, 1], [2, 3], [1, 2]]})
-@wants(lambda channels: [means not in (1, have) for have, means in channels])
+@wants(lambda channels: [told(f"{have} channels, {means} means", means not in (1, have)) for have, means in channels])
 def test_normalize_makes_no_channels(tt, channels):
     """Means of three channels and a picture of one raise ValueError; broadcasting would make three pictures of it.
 
     Compare the shape of the result with that of the picture.
     """
+
+    def normalize(have, means):
+        return tt.Normalize([0.5] * means, [2.0] * means)(tt.Tensor(np.ones((have, 3, 3))))
+
     return [
-        raises(ValueError, lambda h=have, m=means: tt.Normalize([0.5] * m, [2.0] * m)(tt.Tensor(np.ones((h, 3, 3)))))
+        told(f"{have} channels, {means} means", raises(ValueError, lambda h=have, m=means: normalize(h, m)))
         for have, means in channels
     ]
 
@@ -1009,13 +1042,13 @@ def test_flip_draws_anew_each_time(tt, seeds):
 
 @exercise("random-flip")
 @given(lambda rng: {"chances": rng.permutation([*rng.uniform(-1, 2, size=8), 0.0, 1.0, float("nan")]).tolist()})
-@wants(lambda chances: [not 0 <= p <= 1 for p in chances])
+@wants(lambda chances: [told(f"p = {p:.3f}", not 0 <= p <= 1) for p in chances])
 def test_flip_refuses_what_is_no_probability(tt, chances):
     """p outside [0, 1] raises ValueError as soon as the transform is made; 0 and 1 are allowed.
 
     if not 0 <= p <= 1, which is also true for nan.
     """
-    return [raises(ValueError, lambda p=p: tt.RandomHorizontalFlip(p)) for p in chances]
+    return [told(f"p = {p:.3f}", raises(ValueError, lambda p=p: tt.RandomHorizontalFlip(p))) for p in chances]
 
 
 @exercise("random-flip")
@@ -1104,22 +1137,23 @@ def test_windows_of_every_size(tt, x):
     return answers
 
 
+def windowed(height, width, *window):
+    return f"a picture of {height} × {width} with padding 1, and a window of {window[0]} × {window[1]}"
+
+
 @exercise("random-crop")
 @given(lambda rng: {"cases": rng.integers(1, 7, size=(10, 4)).tolist() + [[4, 4, 6, 6], [4, 4, 7, 6], [4, 4, 6, 7]]})
-@wants(
-    lambda cases: [
-        window_height > height + 2 or window_width > width + 2 for height, width, window_height, window_width in cases
-    ]
-)
+@wants(lambda cases: [told(windowed(*case), case[2] > case[0] + 2 or case[3] > case[1] + 2) for case in cases])
 def test_a_window_that_is_too_large(tt, cases):
     """A window that is larger than the padded picture, in height or in width, raises ValueError.
 
     A slice that goes too far would silently be smaller. Count the places: if there are none, refuse.
     """
-    return [
-        raises(ValueError, lambda h=h, w=w, i=i, j=j: tt.RandomCrop((i, j), padding=1)(tt.Tensor(np.ones((2, h, w)))))
-        for h, w, i, j in cases
-    ]
+
+    def crop(height, width, *window):
+        return tt.RandomCrop(tuple(window), padding=1)(tt.Tensor(np.ones((2, height, width))))
+
+    return [told(windowed(*case), raises(ValueError, lambda c=case: crop(*c))) for case in cases]
 
 
 @exercise("random-crop")

@@ -8,7 +8,7 @@ import importlib
 import tracemalloc
 
 import numpy as np
-from support import engine_hears, often, pairs_of_seeds, shuffled
+from support import engine_hears, often, pairs_of_seeds, shuffled, told
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, error_text, exercise, given, judged, raises, stage, wants
 
@@ -91,11 +91,6 @@ def outside(ids, count):
     return any(not 0 <= i < count for i in ids)
 
 
-def told(what, raised, kind="IndexError"):
-    """An answer to a yes-or-no question that says what the question was."""
-    return f"{what}: {kind if raised else f'no {kind}'}"
-
-
 def kinds_of_tokens(rng):
     return {"kinds": shuffled(rng, ["int64", "int32", "uint8", "int16", "float32", "float64", "bool", "float16"])}
 
@@ -125,13 +120,16 @@ def names_both(texts, wanted):
 
 @exercise("one-hot")
 @given(ids_around)
-@wants(lambda count, lists: [told(f"{ids} of {count}", outside(ids, count)) for ids in lists])
+@wants(lambda count, lists: [told(f"{ids} of {count}", outside(ids, count), "IndexError") for ids in lists])
 def test_ids_outside_are_refused(tt, count, lists):
     """check_tokens raises IndexError for an id below 0, or vocab_size or more, and for no other.
 
     (tokens < 0) | (tokens >= vocab_size), and .any() of that.
     """
-    return [told(f"{i} of {count}", raises(IndexError, lambda i=i: tt.check_tokens(np.array(i), count))) for i in lists]
+    return [
+        told(f"{i} of {count}", raises(IndexError, lambda i=i: tt.check_tokens(np.array(i), count)), "IndexError")
+        for i in lists
+    ]
 
 
 def strangers(rng):
@@ -216,13 +214,16 @@ def test_one_hot_is_float32(tt, shapes, count):
 @exercise("one-hot")
 @stage("compatibility")
 @given(ids_around)
-@wants(lambda count, lists: [told(f"{ids} of {count}", outside(ids, count)) for ids in lists])
+@wants(lambda count, lists: [told(f"{ids} of {count}", outside(ids, count), "IndexError") for ids in lists])
 def test_one_hot_asks_first(tt, count, lists):
     """one_hot raises IndexError where a token has no switch.
 
     Call check_tokens(tokens, vocab_size) before anything else. Without it, such a token becomes a row of zeros, or another token's.
     """
-    return [told(f"{i} of {count}", raises(IndexError, lambda i=i: tt.one_hot(np.array(i), count))) for i in lists]
+    return [
+        told(f"{i} of {count}", raises(IndexError, lambda i=i: tt.one_hot(np.array(i), count)), "IndexError")
+        for i in lists
+    ]
 
 
 # --- embedding-lookup ------------------------------------------------------------------------------------------------
@@ -241,7 +242,7 @@ def test_embedding_reads_rows(tt, cases):
 
 @exercise("embedding-lookup")
 @given(ids_around)
-@wants(lambda count, lists: [told(f"{ids} of {count}", outside(ids, count)) for ids in lists])
+@wants(lambda count, lists: [told(f"{ids} of {count}", outside(ids, count), "IndexError") for ids in lists])
 def test_embedding_refuses_ids_outside(tt, count, lists):
     """A token that is no row of the weight raises IndexError, also a negative one.
 
@@ -249,7 +250,11 @@ def test_embedding_refuses_ids_outside(tt, count, lists):
     """
     weight = tt.Tensor(np.ones((count, 2)))
     return [
-        told(f"{i} of {count}", raises(IndexError, lambda i=i: tt.embedding(tt.Tensor(np.array(i)), weight)))
+        told(
+            f"{i} of {count}",
+            raises(IndexError, lambda i=i: tt.embedding(tt.Tensor(np.array(i)), weight)),
+            "IndexError",
+        )
         for i in lists
     ]
 
@@ -618,7 +623,7 @@ def padding_places(rng):
 
 @exercise("embedding-layer")
 @given(padding_places)
-@wants(lambda count, places: [told(f"padding_idx {p} of {count}", not 0 <= p < count) for p in places])
+@wants(lambda count, places: [told(f"padding_idx {p} of {count}", not 0 <= p < count, "IndexError") for p in places])
 def test_padding_is_a_token(tt, count, places):
     """A padding_idx that is no token, below 0 or vocab_size or more, raises IndexError as soon as the layer is made.
 
@@ -626,7 +631,7 @@ def test_padding_is_a_token(tt, count, places):
     """
     make = tt.Embedding
     return [
-        told(f"padding_idx {p} of {count}", raises(IndexError, lambda p=p: make(count, 2, padding_idx=p)))
+        told(f"padding_idx {p} of {count}", raises(IndexError, lambda p=p: make(count, 2, padding_idx=p)), "IndexError")
         for p in places
     ]
 
@@ -664,14 +669,17 @@ def test_embedding_layer_there_and_back(tt, cases):
 
 @exercise("embedding-layer")
 @given(ids_around)
-@wants(lambda count, lists: [told(f"{ids} of {count}", outside(ids, count)) for ids in lists])
+@wants(lambda count, lists: [told(f"{ids} of {count}", outside(ids, count), "IndexError") for ids in lists])
 def test_embedding_layer_refuses_ids_outside(tt, count, lists):
     """Tokens outside [0, vocab_size) raise IndexError, negative ones included.
 
     forward calls the operation `embedding`, which asks check_tokens.
     """
     layer = tt.Embedding(count, 2)
-    return [told(f"{i} of {count}", raises(IndexError, lambda i=i: layer(tt.Tensor(np.array(i))))) for i in lists]
+    return [
+        told(f"{i} of {count}", raises(IndexError, lambda i=i: layer(tt.Tensor(np.array(i)))), "IndexError")
+        for i in lists
+    ]
 
 
 @exercise("embedding-layer")

@@ -8,7 +8,7 @@ import importlib
 import tracemalloc
 
 import numpy as np
-from support import STRICT, engine_hears, often, pairs_of_seeds, shuffled
+from support import STRICT, engine_hears, often, pairs_of_seeds, shuffled, slopes, told
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, exercise, given, judged, raises, stage, wants
 
@@ -58,22 +58,6 @@ def many_heads(x, weights, heads, mask=None):
     return np.concatenate(mixed, axis=-1) @ out[:, :-1].T + out[:, -1]
 
 
-def slopes(function, arrays, gradient, eps=1e-5):
-    """How the sum of function(*arrays) · gradient changes with every number of every array, by central differences."""
-    arrays, found = [np.array(x, dtype=np.float64) for x in arrays], []
-    for x in arrays:
-        slope = np.zeros(x.shape)
-        for i in np.ndindex(x.shape):
-            old, sides = x[i], []
-            for step in (eps, -eps):
-                x[i] = old + step
-                sides.append(np.sum(function(*arrays) * gradient))
-            x[i] = old
-            slope[i] = (sides[0] - sides[1]) / (2 * eps)
-        found.append(slope)
-    return found
-
-
 # Inputs: sizes that differ from each other, so that exchanged axes are noticed
 
 
@@ -89,11 +73,6 @@ def a_mask(rng, shape):
     if shape[-1] > 1:
         np.put_along_axis(mask, places[..., 1:2], False, axis=-1)
     return mask
-
-
-def told(what, raised, kind="ValueError"):
-    """An answer to a yes-or-no question that says what the question was."""
-    return f"{what}: {kind if raised else f'no {kind}'}"
 
 
 # --- attend ----------------------------------------------------------------------------------------------------------
@@ -354,18 +333,23 @@ def test_masked_softmax_gradients(tt, cases):
 @given(
     lambda rng: masked_cases(rng) | {"kinds": shuffled(rng, ["float32", "float64", "float32", "float64", "float32"])}
 )
-@wants(lambda cases, kinds: [[k, k, c["scores"].astype(k), c["mask"]] for c, k in zip(cases, kinds, strict=True)])
+@wants(
+    lambda cases, kinds: [
+        [k, k, c["scores"].astype(k), c["mask"], c["scores"].astype(k)] for c, k in zip(cases, kinds, strict=True)
+    ]
+)
 def test_masked_softmax_changes_nothing_that_came_in(tt, cases, kinds):
-    """float32 stays float32, there and back, and scores and mask hold what they held.
+    """float32 stays float32, there and back; and scores, mask and gradient hold what they held.
 
-    np.where makes a new array. Never write scores[…] = …: that array belongs to somebody.
+    np.where makes a new array. Never write scores[…] = … or gradient -= …: these arrays belong to others, too.
     """
     answers = []
     for case, kind in zip(cases, kinds, strict=True):
         scores, mask = tt.Tensor(case["scores"].astype(kind), requires_grad=True), tt.Tensor(case["mask"])
+        other = tt.Tensor(np.zeros_like(scores.data), requires_grad=True)
         weights = tt.masked_softmax(scores, mask=mask)
-        weights.backward(case["scores"].astype(kind))
-        answers.append([str(weights.dtype), str(scores.grad.dtype), scores.data, mask.data])
+        (weights + other).backward(case["scores"].astype(kind))  # both sides of the sum get the same gradient
+        answers.append([str(weights.dtype), str(scores.grad.dtype), scores.data, mask.data, other.grad])
     return answers
 
 
@@ -738,7 +722,7 @@ def layers(rng):
 def test_layer_looks_with_every_head(tt, cases):
     """Without a mask every position sees all: three projections, heads, attention, merged, and the fourth projection.
 
-    q comes from q_proj, k from k_proj, v from v_proj; what the heads have mixed is merged, and goes through out_proj.
+    q comes from q_proj, k from k_proj, v from v_proj, all with a bias; what the heads have mixed is merged, and goes through out_proj.
     """
     return [layer_with(tt, case["weights"], case["heads"])(tt.Tensor(case["x"])) for case in cases]
 

@@ -8,7 +8,7 @@ import importlib
 import tracemalloc
 
 import numpy as np
-from support import STRICT, often, pairs_of_seeds, shuffled
+from support import STRICT, often, pairs_of_seeds, shuffled, slopes, told
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, exercise, given, judged, raises, stage, wants
 
@@ -75,22 +75,6 @@ def gpt_of(tokens, state, heads):
     return normalised(x, *norm_of(state, "norm")) @ np.float64(state["head.weight"]).T
 
 
-def slopes(function, arrays, gradient, eps=1e-5):
-    """How the sum of function(*arrays) · gradient changes with every number of every array, by central differences."""
-    arrays, found = [np.array(x, dtype=np.float64) for x in arrays], []
-    for x in arrays:
-        slope = np.zeros(x.shape)
-        for i in np.ndindex(x.shape):
-            old, sides = x[i], []
-            for step in (eps, -eps):
-                x[i] = old + step
-                sides.append(np.sum(function(*arrays) * gradient))
-            x[i] = old
-            slope[i] = (sides[0] - sides[1]) / (2 * eps)
-        found.append(slope)
-    return found
-
-
 # Inputs, and modules that hold given numbers
 
 
@@ -135,11 +119,6 @@ def a_gpt(rng, layers=None, heads=None, max_len=None):
 
 def model_of(tt, gpt, **settings):
     return filled(tt.GPT(**gpt["sizes"], **settings), gpt["state"])
-
-
-def told(what, raised, kind="ValueError"):
-    """An answer to a yes-or-no question that says what the question was."""
-    return f"{what}: {kind if raised else f'no {kind}'}"
 
 
 # --- layer-norm ------------------------------------------------------------------------------------------------------

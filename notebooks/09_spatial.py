@@ -345,8 +345,9 @@ im2col(np.arange(1, 10).reshape(1, 1, 3, 3), (2, 2))
 def conv2d(input, weight, bias=None, stride=1, padding=0):
     """Convolution (more exactly, cross-correlation) of pictures with kernels.
 
-    input: (N, C, H, W); weight: (out, C, kH, kW); bias: (out,) or None; output: (N, out, oH, oW), oH and oW as in output_size.
-    Its forward keeps the columns for the way back. ValueError if shapes don't fit, or a kernel is larger than the padded picture.
+    input: (N, C, H, W); weight: (out, C, kH, kW); bias: (out,) or None; stride: a number or a pair; padding: a number;
+    output: (N, out, oH, oW), oH and oW as in output_size, each with its own stride. Its forward keeps the columns for
+    the way back. ValueError if shapes don't fit, or a kernel is larger than the padded picture.
 
     conv2d(Tensor of shape (32, 1, 28, 28), Tensor of shape (6, 1, 5, 5))  →  shape (32, 6, 24, 24)
     """

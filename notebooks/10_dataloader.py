@@ -711,7 +711,7 @@ plt.show()
 # %% [markdown]
 # ## Systems: where does a training step wait?
 #
-# A step is fed, goes forward, goes backward, and moves the weights. If feeding takes longest, a faster network is of no use. Five ways to get a batch of 64 to the network of this page, measured by your own `measure`:
+# A step is fed, goes forward, goes backward, and moves the weights. If feeding takes longest, a faster network is of no use. Four ways to get a batch of 64 to the network of this page, measured by your own `measure`:
 #
 # - **drawn on demand**: `Shapes`, which makes every picture when it is asked for. (Think of photographs that must be read from a disk and decoded.)
 # - **a list**: all items are in memory, in a Python list. A list knows `len` and `[i]`, so it is a data set; but `fetch` must ask it item by item.

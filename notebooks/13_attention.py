@@ -182,7 +182,8 @@ for d in (4, 64, 1024):
 # means *and*.
 #
 # Both are one comparison of positions, `np.arange(n)`, with something that stands upright. You have seen it in module 02: a column meets a
-# row, and a table comes out.
+# row, and a table comes out. (Give `Tensor` that table, an *array* of booleans, and it stays one. Of a Python list, even of True and False,
+# it makes float32.)
 
 # %% tags=["exercise:attention-masks"]
 #| export

@@ -39,6 +39,8 @@ def difference(wanted: Any, answer: Any, rtol: float, atol: float, where: str = 
         return _first(difference(wanted[key], answer[key], rtol, atol, f"{where}[{key!r}]") for key in wanted)
     if type(wanted) is float:
         return _float_difference(wanted, answer, rtol, atol, at)
+    if type(answer) is not type(wanted) and answer == wanted:  # they would look the same
+        return f"expected the {type(wanted).__name__} {wanted!r}{at}, got the {type(answer).__name__} {answer!r}"
     if type(answer) is not type(wanted) or answer != wanted:
         return f"expected {describe(wanted)}{at}, got {describe(answer)}"
     return None
