@@ -1377,7 +1377,9 @@ def leaves_nothing(answer, x, steps):
     if not np.allclose(answer[1], steps * x.shape[0] * x.shape[1], rtol=1e-3):
         return f"{steps} passes should have added up a gradient of {steps * x.shape[0] * x.shape[1]}, not {answer[1]}"
     return (
-        None if answer[0] < 2 * x.nbytes else f"{steps} steps have left {answer[0]:,} bytes behind; x has {x.nbytes:,}"
+        None
+        if answer[0] < 2 * x.nbytes + 100_000
+        else f"{steps} steps have left {answer[0]:,} bytes behind; x has {x.nbytes:,}"
     )
 
 

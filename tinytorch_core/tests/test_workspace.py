@@ -400,7 +400,8 @@ class TestMaterialising:
     ) -> None:
         for module in ("01_counting", "02_adding", "03_doubling"):
             store.complete(*solved(module), store.fingerprint())
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])  # what takes long is the imports, and they are done once
         for writes in range(1, 12):  # there are nine files to write
             process = context.Process(target=materialise_and_die, args=[workspace.root, workspace.course, writes])
             process.start()
