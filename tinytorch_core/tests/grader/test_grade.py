@@ -8,6 +8,7 @@ import json
 import os
 from typing import Any
 
+import nbformat
 import psutil
 import pytest
 from msgspec.structs import replace
@@ -407,6 +408,15 @@ def historical(calm_course, **fields):
 def test_a_historical_notebook_runs_on_the_accepted_package(background, grader, calm_course):
     report = background.run(grader.run_historical(historical(calm_course)))
     assert (report.verdict, report.module) == ("passed", "pascaline_1642")
+
+
+def test_a_historical_notebook_may_train_for_as_long_as_a_whole_run_may_take(background, grader, calm_course):
+    job = historical(calm_course)
+    notebook = nbformat.reads(job.notebook.decode(), as_version=4)
+    notebook.cells.insert(1, nbformat.v4.new_code_cell("import time; time.sleep(1.5)"))
+    limits = replace(LIMITS, cell_seconds=1)
+    report = background.run(grader.run_historical(replace(job, notebook=authoring.to_bytes(notebook), limits=limits)))
+    assert report.verdict == "passed", report.message
 
 
 def test_a_historical_notebook_whose_threshold_does_not_hold_fails(background, grader, calm_course):
