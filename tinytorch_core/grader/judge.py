@@ -57,7 +57,7 @@ def judge_one(exchange: Exchange, challenge: Challenge) -> Outcome:
     outcome = outcome_of(challenge.check, challenge.inputs, record)
     if outcome.outcome != "passed" or not challenge.timed:
         return outcome
-    if exchange.clocks_disagree():
+    if challenge in exchange.timed_last and exchange.clocks_disagree():
         return Outcome(
             "error", "The machine was too busy to time this check. Close what else is running and try again."
         )

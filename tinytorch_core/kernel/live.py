@@ -21,6 +21,7 @@ from tinytorch_core.kernel.verdicts import PASSED, Outcome, expression, outcome_
 Result = dict[str, Any]
 SECONDS = 20.0
 """What takes longer than this is stopped. The slowest check of a right solution takes about a second."""
+TIMING_TRIES = 3
 ENDLESS = "Is there a loop that never comes to its end, or one that does the same work again and again?"
 MARKS = {"passed": "ok", "failed": "wrong", "error": "could not be judged", "not_attempted": "not written yet"}
 
@@ -86,7 +87,16 @@ def _run(check: Check, tt: Any) -> Outcome:
         record = {"error": describe_error(error)}
     outcome = outcome_of(check, inputs, record)
     if outcome.outcome == "passed" and check.reference:
-        return too_slow(check, reference, min(timed(partial(check.body, tt, **inputs)) for _ in range(3)))
+        outcome = _in_time(check, tt, inputs, reference)
+    return outcome
+
+
+def _in_time(check: Check, tt: Any, inputs: dict[str, Any], reference: float) -> Outcome:
+    """Timed anew where it took too long: something else may have run on the machine just then."""
+    for _ in range(TIMING_TRIES):
+        outcome = too_slow(check, reference, min(timed(partial(check.body, tt, **inputs)) for _ in range(3)))
+        if outcome == PASSED:
+            break
     return outcome
 
 

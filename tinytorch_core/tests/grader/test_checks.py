@@ -1,6 +1,7 @@
 """What goes into the check kernel, and what is taken out of it. No wanted value ever goes in."""
 
 import ast
+import asyncio
 import json
 import os
 import re
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 
 from tinytorch_core import catalogue
 from tinytorch_core.errors import GraderError
+from tinytorch_core.grader import judge
 from tinytorch_core.grader.checks import Exchange, Package, load, observing_part
 from tinytorch_core.grader.job import Accepted
 from tinytorch_core.kernel.compare import ATensor
 from tinytorch_core.kernel.harness import execute_checks
-from tinytorch_core.kernel.plain import decode, unwrap
+from tinytorch_core.kernel.plain import decode, encode, unwrap
 from tinytorch_core.report import Stages
+from tinytorch_core.tests.warm import LIMITS
 
 SOURCE = '''"""What the file is about: the secret is 4711."""
 import math, os
@@ -224,6 +227,44 @@ def test_a_module_under_test_replaces_its_accepted_version():
 
 def message(exchange, *answers, **other):
     return json.dumps({"nonce": exchange.nonce, "answers": list(answers), **other})
+
+
+@pytest.fixture
+def times_of_a_run(exchange, monkeypatch):
+    """Run the exchange on a machine where the only timed check takes these times, in turn. Returns the judge's outcome, and what was left."""
+
+    def run(*times):
+        left = list(times)
+
+        async def kernel(kernel, source, payload, limits, on_answers):
+            asked = json.loads(payload)["checks"]
+            if "reference(" in source:
+                on_answers(message(exchange, *({"id": c["id"], "best": 1e-9} for c in asked)))
+            elif "timed=True" in source:
+                best = left.pop(0)
+                wanted = [encode(wanted_of(exchange.challenges[c["id"]])) for c in asked]
+                told = [{"answer": a, "seconds": best, "best": best} for a in wanted]
+                on_answers(message(exchange, *({"id": c["id"], **t} for c, t in zip(asked, told, strict=True))))
+
+        monkeypatch.setattr("tinytorch_core.grader.checks.run_source", kernel)
+        monkeypatch.setattr("tinytorch_core.grader.checks.CLOCK_SLACK", 1000.0)
+        asyncio.run(exchange.run(None, LIMITS, lambda challenge: None))
+        return judge.judge_one(exchange, exchange.challenges["test_mean_is_not_a_loop"]).outcome, left
+
+    return run
+
+
+def test_a_check_in_time_is_timed_once(times_of_a_run):
+    assert times_of_a_run(1e-9, 1e-9) == ("passed", [1e-9])
+
+
+def test_a_check_that_took_too_long_is_timed_again(times_of_a_run):
+    """The machine was busy with something else; the student can't help that."""
+    assert times_of_a_run(1e-7, 1e-7, 1e-9) == ("passed", [])
+
+
+def test_a_check_that_is_always_too_slow_fails_at_last(times_of_a_run):
+    assert times_of_a_run(1e-7, 1e-7, 1e-7, 1e-9) == ("failed", [1e-9])
 
 
 def test_answers_are_kept_with_their_challenge_and_told(exchange):
