@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from support import shuffled
+from support import shuffled, told
 
 from tinytorch_core.kernel.checking import a_tensor, at_most, error_text, exercise, given, judged, raises, stage, wants
 
@@ -84,7 +84,9 @@ def plain(merges):
 
 
 def said(counts):
-    """Counts of pairs as plain data, zeros left out."""
+    """Counts of pairs as plain data, zeros left out; what is no Counter, in words."""
+    if not isinstance(counts, Counter):
+        return f"a {type(counts).__name__}, not a Counter"
     return {f"{int(left)} {int(right)}": int(count) for (left, right), count in counts.items() if count}
 
 
@@ -147,14 +149,16 @@ def test_an_unknown_character_is_named(tt, text, strangers):
 
 @exercise("char-tokenizer")
 @given(lambda rng: {"text": some_text(rng, LETTERS, 12), "ids": rng.integers(-30, 40, size=12).tolist() + [-1]})
-@wants(lambda text, ids: [not 0 <= i < len(set(text)) for i in ids])
+@wants(lambda text, ids: [told(f"decode([0, {i}])", not 0 <= i < len(set(text)), "IndexError") for i in ids])
 def test_an_id_without_a_character_is_refused(tt, text, ids):
     """decode raises IndexError for an id outside [0, vocab_size), also for a negative one.
 
     A list takes -1 for its last element. look_up has to ask: 0 <= number < len(tokens).
     """
     tokenizer = tt.CharTokenizer().train(text)
-    return [raises(IndexError, lambda i=i: tokenizer.decode([0, i])) for i in ids]
+    return [
+        told(f"decode([0, {i}])", raises(IndexError, lambda i=i: tokenizer.decode([0, i])), "IndexError") for i in ids
+    ]
 
 
 @exercise("char-tokenizer")
@@ -491,6 +495,23 @@ def test_the_fast_way_takes_any_text(tt, texts):
     return [plain(tt.learn_merges(list(text.encode()), 30)) for text in texts]
 
 
+@exercise("bpe-merges")
+@stage("compatibility")
+@given(lambda rng: {"texts": [repetitive(rng) * 2 for _ in range(5)]})
+@wants(lambda texts: [[f"tuple of int: {pair}" for pair in learned(list(text.encode()), 9)] for text in texts])
+def test_the_merges_are_tuples_of_python_ints(tt, texts):
+    """A merge is a tuple of two Python ints, not of NumPy's, which no JSON file can hold.
+
+    Count the pairs of ids.tolist(), and in pairs_around read the pairs with .tolist() as well.
+    """
+    answers = []
+    for text in texts:
+        merges = tt.learn_merges(list(text.encode()), 9)
+        kinds = [(type(pair).__name__, *sorted({type(i).__name__ for i in pair})) for pair in merges]
+        answers.append([f"{' of '.join(kind)}: {pair}" for kind, pair in zip(kinds, plain(merges), strict=True)])
+    return answers
+
+
 def recounted(text, times=8):
     ids = list(text.encode())
     for _ in range(times):
@@ -567,13 +588,13 @@ def test_decode_never_stops_at_bytes_that_are_no_text(tt, text, ids):
 
 @exercise("bpe-tokenizer")
 @given(lambda rng: {"sizes": [*rng.integers(-5, 600, size=10).tolist(), *rng.permutation([255, 256, 257, 0]).tolist()]})
-@wants(lambda sizes: [size < 256 for size in sizes])
+@wants(lambda sizes: [told(f"BPETokenizer({size})", size < 256) for size in sizes])
 def test_a_vocabulary_holds_all_bytes(tt, sizes):
     """A vocab_size below 256 raises ValueError, as soon as the tokenizer is made.
 
     if vocab_size < 256: raise ValueError(…)
     """
-    return [raises(ValueError, lambda size=size: tt.BPETokenizer(size)) for size in sizes]
+    return [told(f"BPETokenizer({size})", raises(ValueError, lambda n=size: tt.BPETokenizer(n))) for size in sizes]
 
 
 def within(answer, text, sizes):
@@ -608,14 +629,32 @@ def test_the_vocabulary_is_never_exceeded(tt, text, sizes):
 @given(
     lambda rng: {"ids": [*rng.integers(-400, 700, size=12).tolist(), *rng.permutation([-1, 255, 256, 257]).tolist()]}
 )
-@wants(lambda ids: [not 0 <= i < 257 for i in ids])
+@wants(lambda ids: [told(f"decode([97, {i}])", not 0 <= i < 257, "IndexError") for i in ids])
 def test_an_id_without_a_token_is_refused(tt, ids):
     """decode raises IndexError for an id that has no token, also for a negative one.
 
     look_up asks for you: look_up(self.tokens, ids).
     """
     tokenizer = tt.BPETokenizer(257).train("abababab")
-    return [raises(IndexError, lambda i=i: tokenizer.decode([97, i])) for i in ids]
+    return [
+        told(f"decode([97, {i}])", raises(IndexError, lambda i=i: tokenizer.decode([97, i])), "IndexError") for i in ids
+    ]
+
+
+@exercise("bpe-tokenizer")
+@stage("compatibility")
+@given(lambda rng: {"ids": [*rng.integers(-300, 600, size=10).tolist(), *rng.permutation([-1, 256, 257]).tolist()]})
+@wants(lambda ids: [told(f"use([(97, 98), (256, {i})])", not 0 <= i <= 256, "IndexError") for i in ids])
+def test_a_merge_of_what_is_not_there_is_refused(tt, ids):
+    """use raises IndexError for a merge of a token that is not there yet, also for a negative number.
+
+    A list takes -1 for its last item; look_up(self.tokens, pair) does not.
+    """
+    answers = []
+    for i in ids:
+        refused = raises(IndexError, lambda i=i: tt.BPETokenizer(300).use([(97, 98), (256, i)]))
+        answers.append(told(f"use([(97, 98), (256, {i})])", refused, "IndexError"))
+    return answers
 
 
 @exercise("bpe-tokenizer")
@@ -641,15 +680,22 @@ def test_bpe_training_again_begins_afresh(tt, first, second):
 @exercise("bpe-tokenizer")
 @stage("compatibility")
 @given(lambda rng: {"halves": [*rng.integers(0xD700, 0xE100, size=10).tolist(), 0xD800, 0xDFFF]})
-@wants(lambda halves: [0xD800 <= point < 0xE000 for point in halves])
+@wants(
+    lambda halves: [
+        [told(f"{what} U+{point:X}", 0xD800 <= point < 0xE000) for what in ("encode", "train")] for point in halves
+    ]
+)
 def test_half_a_character_is_refused(tt, halves):
     """Half of a surrogate pair, which UTF-8 can't write, raises ValueError when it is encoded or learned from.
 
     Take the bytes from utf8(text), which is given and says so; do not ignore or replace what can't be encoded.
     """
-    tokenizer, texts = tt.BPETokenizer(300), [f"ab{chr(point)}ab" for point in halves]
-    refused = [raises(ValueError, lambda text=text: tokenizer.encode(text)) for text in texts]
-    return [r and raises(ValueError, lambda t=t: tokenizer.train(t)) for r, t in zip(refused, texts, strict=True)]
+    answers = []
+    for point in halves:
+        tokenizer, text = tt.BPETokenizer(300), f"ab{chr(point)}ab"
+        refused = [raises(ValueError, lambda do=do, text=text: do(text)) for do in (tokenizer.encode, tokenizer.train)]
+        answers.append([told(f"encode U+{point:X}", refused[0]), told(f"train U+{point:X}", refused[1])])
+    return answers
 
 
 @exercise("bpe-tokenizer")
@@ -760,7 +806,7 @@ def read_json(path):
 
 
 SPOILS = {
-    "nothing": lambda content: content,
+    "as it was saved": lambda content: content,
     "empty": lambda content: "",
     "half of it": lambda content: content[: len(content) // 2],
     "a list": lambda content: "[1, 2, 3]",
@@ -781,24 +827,33 @@ SPOILS = {
         "spoils": [*rng.choice(list(SPOILS), 4).tolist(), *rng.permutation(list(SPOILS)).tolist()],
     }
 )
-@wants(lambda text, spoils: [[spoil != "nothing"] * 2 for spoil in spoils])
+@wants(
+    lambda text, spoils: [
+        [told_spoil(kind, spoil, spoil != "as it was saved") for kind in ("CharTokenizer", "BPETokenizer")]
+        for spoil in spoils
+    ]
+)
 def test_a_foreign_file_is_refused(tt, text, spoils):
     """Whatever is not the JSON file of a tokenizer of this class raises ValueError that names the file.
 
     Put everything into one try, catch ValueError, TypeError, KeyError and IndexError, and raise ValueError with the path.
     Compare the class's name, too.
     """
-    return [[refuses(tt, kind, text, spoil) for kind in (0, 1)] for spoil in spoils]
+    return [[loaded(tt, tokenizer, spoil) for tokenizer in both_kinds(tt, text)] for spoil in spoils]
 
 
-def refuses(tt, kind, text, spoil):
+def loaded(tt, tokenizer, spoil):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shelf-42.json"
-        tokenizer = both_kinds(tt, text)[kind]
         tokenizer.save(path)
         spoiled = SPOILS[spoil](path.read_text(encoding="utf-8"))
         path.write_bytes(spoiled if isinstance(spoiled, bytes) else spoiled.encode())
-        return "shelf-42" in message_of(ValueError, lambda: type(tokenizer).load(path))
+        message = message_of(ValueError, lambda: type(tokenizer).load(path))
+        return told_spoil(type(tokenizer).__name__, spoil, message and "shelf-42" in message)
+
+
+def told_spoil(kind, spoil, refused):
+    return told(f"a {kind}'s file, {spoil}", refused, "ValueError with the path")
 
 
 @exercise("tokenizer-files")
@@ -811,11 +866,16 @@ def refuses(tt, kind, text, spoil):
         ]
     }
 )
-@wants(lambda merges: [any(not 0 <= i < 256 + n for n, pair in enumerate(known) for i in pair) for known in merges])
+@wants(
+    lambda merges: [
+        told(f"merges {known}", any(not 0 <= i < 256 + n for n, pair in enumerate(known) for i in pair))
+        for known in merges
+    ]
+)
 def test_a_damaged_file_is_refused(tt, merges):
     """A file with merges of tokens that do not exist yet raises ValueError when it is loaded.
 
-    from_state raises IndexError there; catch it with the others.
+    use raises IndexError there, and from_state hands it on; catch it with the others.
     """
     answers = []
     with tempfile.TemporaryDirectory() as folder:
@@ -824,14 +884,19 @@ def test_a_damaged_file_is_refused(tt, merges):
         good = json.loads(path.read_text(encoding="utf-8"))
         for known in merges:
             path.write_text(json.dumps(good | {"merges": known}), encoding="utf-8")
-            answers.append(raises(ValueError, lambda: tt.BPETokenizer.load(path)))
+            answers.append(told(f"merges {known}", raises(ValueError, lambda: tt.BPETokenizer.load(path))))
     return answers
 
 
 @exercise("tokenizer-files")
 @stage("compatibility")
 @given(lambda rng: {"there": shuffled(rng, [False, True] * 4) + [False], "text": repetitive(rng)})
-@wants(lambda there, text: [not is_there for is_there in there])
+@wants(
+    lambda there, text: [
+        told("a file that is there" if is_there else "a file that is not there", not is_there, "FileNotFoundError")
+        for is_there in there
+    ]
+)
 def test_a_missing_file_is_told_as_such(tt, there, text):
     """A file that is not there raises FileNotFoundError.
 
@@ -842,7 +907,10 @@ def test_a_missing_file_is_told_as_such(tt, there, text):
         for number, is_there in enumerate(there):
             if is_there:
                 tt.CharTokenizer().train(text).save(f"{folder}/{number}")
-            answers.append(raises(FileNotFoundError, lambda n=number: tt.CharTokenizer.load(f"{folder}/{n}")))
+            refused = raises(FileNotFoundError, lambda n=number: tt.CharTokenizer.load(f"{folder}/{n}"))
+            answers.append(
+                told("a file that is there" if is_there else "a file that is not there", refused, "FileNotFoundError")
+            )
     return answers
 
 
@@ -926,13 +994,13 @@ def test_padded_ids_are_int64_and_the_lists_stay(tt, batches, big):
 @exercise("pad-sequences")
 @stage("compatibility")
 @given(lambda rng: {"lengths": [*rng.integers(-9, 9, size=10).tolist(), -1], "batch": uneven(rng, 3)})
-@wants(lambda lengths, batch: [length < 0 for length in lengths])
+@wants(lambda lengths, batch: [told(f"max_len={length}", length < 0) for length in lengths])
 def test_a_negative_length_is_refused(tt, lengths, batch):
     """max_len below 0 raises ValueError.
 
     np.full refuses a negative size by itself, but only after max_len was not used as an index.
     """
-    return [raises(ValueError, lambda n=n: tt.pad_sequences(batch, max_len=n)) for n in lengths]
+    return [told(f"max_len={n}", raises(ValueError, lambda n=n: tt.pad_sequences(batch, max_len=n))) for n in lengths]
 
 
 # --- the module as a whole -------------------------------------------------------------------------------------------

@@ -593,7 +593,8 @@ def learn_merges(ids, count):
 #
 # **The tokens.** What bytes does each id stand for? The first 256 are the single bytes. Every merge adds one: the bytes of its left half, and behind them
 # those of its right half. Both are in the list already, because a merge only uses ids that existed before. **By hand**, with the merges `[(97, 97), (97, 98),
-# (256, 257)]`: token 256 is `aa`, token 257 is `ab`, token 258 is `aa` + `ab` = `aaab`.
+# (256, 257)]`: token 256 is `aa`, token 257 is `ab`, token 258 is `aa` + `ab` = `aaab`. (Merges may come from a file that somebody has damaged. A list would
+# take −1 for its last item; `look_up` from exercise 1 does not.)
 #
 # **Encode.** A new text gets the same merges, **in the order in which they were learned**, each everywhere before the next one begins. **By hand:** `baaab` →
 # `b Z a b` → `b Z Y` → `b X`, so `[98, 258]`. Does the order matter? `aab` becomes `Z b`; with ab first it would be `a Y`. The text is the same, but a
@@ -628,7 +629,10 @@ class BPETokenizer(Tokenizer):
         self.limit = self.vocab_size = vocab_size
 
     def use(self, merges):
-        """Take these merges, a list of pairs, for what was learned. `tokens` gets the bytes of every id, a list of bytes objects."""
+        """Take these merges, a list of pairs, for what was learned. `tokens` gets the bytes of every id, a list of bytes objects.
+
+        A merge of a token that is not there yet raises IndexError, a negative number as well.
+        """
         self.merges = [(left, right) for left, right in merges]
         self.tokens = [bytes([byte]) for byte in range(256)]
         ### BEGIN SOLUTION
