@@ -132,7 +132,7 @@ import numpy as np
 
 from tinytorch.autograd import rule
 from tinytorch.layers import Module, Parameter
-from tinytorch.tensor import operation
+from tinytorch.tensor import Tensor, operation
 
 # %% [markdown]
 # ## 1 · One switch for each token
@@ -660,7 +660,7 @@ class SinusoidalPositionalEncoding(Module):
     def __init__(self, max_len, embed_dim):
         self.max_len, self.embed_dim = max_len, embed_dim
         ### BEGIN SOLUTION
-        self.register_buffer("positions", sinusoids(max_len, embed_dim))
+        self.register_buffer("positions", Tensor(sinusoids(max_len, embed_dim)))
         ### END SOLUTION
 
     def forward(self, x, start=0):
