@@ -899,18 +899,24 @@ def test_prompts_longer_than_the_window(tt, gpt, prompts):
     return [model.generate(prompt, 3, temperature=0) for prompt in prompts]
 
 
+def told_texts(seeds, alike, several):
+    texts = "the same text" if alike else "different texts"
+    return f"seeds {seeds[0]} and {seeds[1]}: {texts} of {'several tokens' if several else 'one token only'}"
+
+
 @exercise("generate")
 @given(lambda rng: a_writer(rng) | {"seeds": pairs_of_seeds(rng)})
-@wants(lambda gpt, prompt, seeds: [a == b for a, b in seeds])
+@wants(lambda gpt, prompt, seeds: [told_texts(pair, pair[0] == pair[1], True) for pair in seeds])
 def test_the_same_seed_the_same_text(tt, gpt, prompt, seeds):
-    """The same seed writes the same text, another seed another one.
+    """Where all tokens are equally probable, the same seed writes the same text, another seed another one, and no text is always one token.
 
-    One generator for the whole text, made from seed before the loop.
+    One generator for the whole text, made from seed before the loop: a new one for each token would draw the same number again and again.
     """
     state = gpt["state"] | {"head.weight": gpt["state"]["head.weight"] * 0}  # all tokens are equally probable
     model = model_of(tt, gpt | {"state": state})
     texts = [[model.generate(prompt, 16, seed=seed) for seed in pair] for pair in seeds]
-    return [one == two for one, two in texts]
+    new = [[text[len(prompt) :] for text in pair] for pair in texts]
+    return [told_texts(pair, a == b, len({*a}) > 1 and len({*b}) > 1) for pair, (a, b) in zip(seeds, new, strict=True)]
 
 
 @exercise("generate")
