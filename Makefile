@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help lab setup test check lint types quick unit course test-wheel test-browser screenshot bench bench-framework format clean
+.PHONY: help lab setup test check lint types quick unit course test-wheel test-faults test-browser screenshot bench bench-framework format clean
 
 # A stamp is not believed when what it stands for is gone: a moved or copied checkout, a removed Python, a deleted build.
 ifneq ($(shell [ "`cat .stamps/venv 2>/dev/null`" = "$(CURDIR)" ] && .venv/bin/python -c 'print("runs")' 2>/dev/null),runs)
@@ -55,11 +55,11 @@ types: setup
 	.venv/bin/mypy
 
 quick: setup
-	.venv/bin/python -m pytest -m "not slow and not kernels" -n 2 $(ARGS)
+	.venv/bin/python -m pytest -m "not slow and not faults and not kernels" -n 2 $(ARGS)
 	.venv/bin/jlpm test
 
 unit: setup
-	.venv/bin/python -m pytest -m "not slow" -n 2 $(ARGS)
+	.venv/bin/python -m pytest -m "not slow and not faults" -n 2 $(ARGS)
 	.venv/bin/jlpm test
 
 course: setup ## the course checks itself: solutions pass, untouched notebooks do not, mistakes are caught
@@ -67,6 +67,9 @@ course: setup ## the course checks itself: solutions pass, untouched notebooks d
 
 test-wheel: setup ## build the wheel, install it elsewhere, use it
 	.venv/bin/python -m pytest -m slow $(ARGS)
+
+test-faults: setup ## hostile notebooks against the grader: minutes (not part of `make test`)
+	.venv/bin/python -m pytest -m faults $(ARGS)
 
 test-browser: setup .stamps/ui-tests ## a student's journey in Chromium (CHROMIUM=path, ARGS="-g words")
 	node_modules/.bin/tsc --project $(UI_TESTS)

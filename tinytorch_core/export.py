@@ -46,13 +46,13 @@ class Export(msgspec.Struct, frozen=True):
 
 def export(notebook: Mapping[str, Any], module: Module) -> Export:
     """The source of `tinytorch/<module>.py`, made of the export cells in order. Each cell's source is one string."""
+    bodies = [(index, cell, split) for index, cell in enumerate(notebook.get("cells", [])) if (split := _split(cell))]
+    futures = dict.fromkeys(name for _, _, (_, body) in bodies for name in _futures(body))
     source = HEADER.format(notebook=module.notebook)
+    source += f"from __future__ import {', '.join(futures)}\n" if futures else ""
     cells: list[ExportedCell] = []
-    for index, cell in enumerate(notebook.get("cells", [])):
-        split = _split(cell)
-        if split is None:
-            continue
-        skipped, body = split
+    for index, cell, (skipped, whole) in bodies:
+        body = _without_futures(whole)
         source += "\n" if not cells else "\n\n"
         line, lines = source.count("\n") + 1, body.count("\n") + 1
         cells.append(ExportedCell(str(cell.get("id", f"cell-{index}")), index, line, lines, skipped))
@@ -128,6 +128,31 @@ def _without_magics(body: str) -> str:
     if _parse(body) is not None:
         return body
     return "\n".join(_silenced(line) if IPYTHON_LINE.fullmatch(line) else line for line in body.split("\n"))
+
+
+def _future_imports(body: str) -> list[ast.ImportFrom]:
+    """`from __future__ import …` on lines of its own. In a cell it stands at the top; in a file it has to stand above all cells."""
+    tree = _parse(body) if "__future__" in body else None
+    statements = tree.body if tree else []
+    found = [s for s in statements if isinstance(s, ast.ImportFrom) and s.module == "__future__"]
+    return [s for s in found if not any(o is not s and _overlap(o, s) for o in statements)]
+
+
+def _overlap(one: ast.stmt, other: ast.stmt) -> bool:
+    return one.lineno <= (other.end_lineno or 0) and other.lineno <= (one.end_lineno or 0)
+
+
+def _futures(body: str) -> list[str]:
+    return [name.name for statement in _future_imports(body) for name in statement.names]
+
+
+def _without_futures(body: str) -> str:
+    """The body with a comment in place of each such line: so the others keep their numbers."""
+    lines = body.split("\n")
+    for statement in _future_imports(body):
+        for number in range(statement.lineno - 1, statement.end_lineno or statement.lineno):
+            lines[number] = f"# {lines[number]}"
+    return "\n".join(lines)
 
 
 def _silenced(line: str) -> str:

@@ -31,7 +31,7 @@ Role = Literal["cells", "checks"]
 START_SECONDS = 60
 MAX_MESSAGE = 16 * MIB
 PRIME: dict[Role, str] = {
-    "cells": "from tinytorch_core.kernel import boot as _boot\n_boot.prime_cells(); del _boot",
+    "cells": "from tinytorch_core.kernel import boot as _boot\n_boot.prime_cells(); _boot.keep_streams(); del _boot",
     "checks": "from tinytorch_core.kernel import harness as _tinytorch_harness\n_tinytorch_harness.prime()",
 }
 KERNEL_FLAGS = (

@@ -79,5 +79,20 @@ def prime_cells() -> None:
     gc.freeze()
 
 
+def keep_streams() -> None:
+    """ipykernel flushes both streams after each cell: code that puts None in their place would never be heard of again."""
+    from IPython.core.getipython import get_ipython
+
+    streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+
+    def restore() -> None:
+        for name, stream in streams.items():
+            if not hasattr(getattr(sys, name, None), "flush"):
+                setattr(sys, name, stream)
+
+    shell: Any = get_ipython()
+    shell.events.register("post_execute", restore)
+
+
 if __name__ == "__main__":
     main()

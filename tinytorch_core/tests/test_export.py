@@ -83,6 +83,26 @@ def test_an_operator_at_the_start_of_a_line_survives_a_magic_in_the_same_cell() 
     assert "     % 2\n     != 0)" in source and "pass  # %time" in source
 
 
+def test_a_future_import_goes_to_the_top_of_the_file() -> None:
+    """Each cell may begin with one, as far as the notebook is concerned; a file of them all would be no Python."""
+    future = "from __future__ import annotations"
+    made = exported("#| export\na = 1", f"#| export\n{future}\n\ndef f(x: T): pass", "#| export\nc = 1 / 0")
+    assert compile(made.source, "x.py", "exec")
+    assert made.source.splitlines()[1] == future
+    assert f"\n# {future}\n\ndef f(x: T): pass\n" in made.source
+    assert made.names == ("a", "f", "c")
+    found = locate(made, made.source.splitlines().index("c = 1 / 0") + 1)
+    assert found is not None
+    assert (found[0].id, found[1]) == ("cell-2", 2)
+
+
+@pytest.mark.parametrize(
+    "source", ["from __future__ import annotations; a = 1", 'a = """\nfrom __future__ import annotations\n"""']
+)
+def test_what_shares_its_line_or_is_text_stays_where_it_is(source: str) -> None:
+    assert body(f"#| export\n{source}") == f"{source}\n"
+
+
 def test_a_syntax_error_stays_in_the_source_and_leaves_no_names() -> None:
     broken = exported("#| export\ndef f(:\n    pass", "#| export\na = 1")
     assert "def f(:" in broken.source and broken.names == ()

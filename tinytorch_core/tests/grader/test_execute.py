@@ -99,6 +99,12 @@ def test_an_error_is_told_by_its_name_and_the_kernel_lives(background, kernel, s
     assert background.run(run_cells(kernel, "1")) == ([""], None)
 
 
+def test_a_cell_that_throws_the_streams_away_does_not_silence_the_kernel(background, kernel):
+    cells = ["import sys; sys.stdout = sys.stderr = None", "print('heard')"]
+    printed, failure = background.run(run_cells(kernel, *cells))
+    assert (printed[1].strip(), failure) == ("heard", None)
+
+
 def test_of_many_outputs_only_the_first_are_kept(background, kernel):
     notebook = notebook_of("from IPython.display import display\nfor n in range(300): display(n)")
     assert background.run(run_notebook(kernel, notebook, LIMITS, lambda index, outcome: None)) is None

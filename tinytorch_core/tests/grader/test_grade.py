@@ -83,6 +83,7 @@ def all_jobs(notebooks, course, folder) -> dict[str, GradeJob]:
         "prints in a check": with_count("def count(items):\n    while True: print('x' * 1000)\n", stages=CHECKS_ONLY),
         "leaves a daemon and writes elsewhere": with_cells(DAEMON, f"open({str(folder / 'mine')!r}, 'w')"),
         "leaves a daemon in a check": with_count(DAEMON + GOOD, stages=CHECKS_ONLY),
+        "streams thrown away": with_count("import sys; sys.stdout = sys.stderr = None\n" + GOOD),
         "only some stages": with_count(WRONG, stages=("compatibility",)),
         "a stage without checks": with_cells(stages=("performance",)),
         "cell missing": job(without(notebooks.solved(), "count-items")),
@@ -302,6 +303,10 @@ def test_writing_outside_the_scratch_folder_is_refused(reports, elsewhere):
     failure = reports["leaves a daemon and writes elsewhere"].cell_failure
     assert (failure.id, failure.error) == ("more-1", "PermissionError")
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_module_that_throws_the_streams_away_is_checked_all_the_same(reports):
+    assert reports["streams thrown away"].verdict == "passed"
 
 
 def test_only_the_stages_that_were_asked_for_are_judged(reports):
