@@ -88,7 +88,7 @@ def calls_in_a_round(work: Work) -> int:
 
 def compare(row: Row, tinytorch: ModuleType, torch: ModuleType, rounds: int) -> Result:
     """Interleaved rounds. What exists beforehand is frozen: or the collector would look at all of PyTorch again and again."""
-    works = row.ours(tinytorch), row.torch(torch)
+    works = row.ours(tinytorch), row.torch(tinytorch if row.alone else torch)
     calls = [calls_in_a_round(work) for work in works]
     gc.collect()
     gc.freeze()

@@ -134,6 +134,19 @@ def writing_ours(tt: ModuleType) -> Work:
     return lambda: model.generate([1], WRITTEN, temperature=0)
 
 
+def writing_anew(tt: ModuleType) -> Work:
+    """The same tokens without caches: all that is there is read again for each."""
+    model = tt.GPT(TOKENS, DIM, LAYERS, HEADS, WRITTEN + 1, seed=1)
+
+    def write() -> None:
+        tokens = [1]
+        with tt.no_grad():
+            for _ in range(WRITTEN):
+                tokens.append(int(model(tt.Tensor(np.array([tokens]))).data[0, -1].argmax()))
+
+    return write
+
+
 def writing_torch(torch: ModuleType) -> Work:
     model = torch_parts(torch)[1](WRITTEN + 1)
 

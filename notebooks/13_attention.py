@@ -321,7 +321,8 @@ def check_attention(q, k, mask=None, v=None):
     if v is not None and (v.ndim < 2 or v.shape[-2] != k.shape[-2]):
         raise ValueError(f"there must be one value for each key: keys have shape {k.shape}, values {v.shape}")
     if mask is not None:
-        scores = (*np.broadcast_shapes(q.shape[:-2], k.shape[:-2]), q.shape[-2], k.shape[-2])
+        batch = q.shape[:-2] if q.shape[:-2] == k.shape[:-2] else np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+        scores = (*batch, q.shape[-2], k.shape[-2])
         if mask.dtype != np.bool_:
             raise TypeError(f"a mask is made of True (may look) and False, and this one is {mask.dtype}")
         if mask.ndim > len(scores) or any(m not in (1, n) for m, n in zip(mask.shape[::-1], scores[::-1])):
