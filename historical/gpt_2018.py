@@ -217,7 +217,7 @@ plt.show()
 
 # %%
 prompt = ipywidgets.Text(value="My dear Mr. Bennet, ", description="Begin", layout={"width": "60%"})
-temperature = ipywidgets.FloatSlider(value=0.7, min=0.1, max=1.5, step=0.1, description="Temperature")
+temperature = ipywidgets.FloatSlider(value=0.7, min=0.1, max=1.5, step=0.1, description="Temperature", style={"description_width": "initial"})
 length = ipywidgets.IntSlider(value=300, min=50, max=600, step=50, description="Characters")
 button, page = ipywidgets.Button(description="Write", button_style="primary"), ipywidgets.Output()
 
