@@ -77,7 +77,10 @@ class Grader:
 
     async def warm(self) -> None:
         """Wait until the kernels are warm. GraderError if they can't be."""
-        await self.start()
+        try:
+            await self.start()
+        except ConnectionError as error:  # it ended before it was told what to do
+            raise GraderError(f"the grader ended at once ({error})") from error
         await self._warm.wait()
         if self._problem:
             raise GraderError(self._problem)
@@ -119,11 +122,11 @@ class Grader:
             await self._reader
 
     async def _submit(self, attempt: str, module: str, message: ToWorker, on_event: OnEvent) -> Report:
-        await self.start()
-        self._warm.clear()
         future: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
-        self._waiting[attempt] = (future, on_event)
         try:
+            await self.start()
+            self._warm.clear()
+            self._waiting[attempt] = (future, on_event)
             await self._send(message)
             return await future
         except (GraderError, ConnectionError) as error:

@@ -72,6 +72,7 @@ class GradingManager(AsyncKernelManager):
 
     def __init__(self, command: list[str], folder: Path) -> None:
         super().__init__(kernel_name="tinytorch-grading", connection_file=str(folder / "connection.json"))
+        self.command = command
         self._kernel_spec = KernelSpec(argv=command, display_name="TinyTorch grading", language="python")
         self.autorestart = False
         if os.name == "posix":

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections import deque
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 import zmq
@@ -25,6 +25,7 @@ from tinytorch_core.grader.connection import GradingClient, GradingManager, buil
 from tinytorch_core.grader.isolation import Level
 from tinytorch_core.grader.job import MIB, Limits
 from tinytorch_core.grader.processes import sweep
+from tinytorch_core.grader.template import Template, forked
 
 Role = Literal["cells", "checks"]
 
@@ -97,6 +98,7 @@ class Pool:
         self._starting: dict[Role, list[asyncio.Task[Kernel]]] = {"cells": [], "checks": []}
         self._spawning = asyncio.Lock()
         self._root = Path(scratch or tempfile.mkdtemp(prefix="tinytorch-"))
+        self._template = Template(self._root) if sys.platform == "linux" else None
 
     async def take(self, role: Role) -> Kernel:
         """A warm kernel; waits for one that is starting, or starts one."""
@@ -136,12 +138,11 @@ class Pool:
         folder = Path(tempfile.mkdtemp(prefix="k", dir=self._root))
         (folder / "tmp").mkdir()
         (folder / "work" / "notebooks").mkdir(parents=True)
-        manager = GradingManager(self._command(role, folder), folder)
-        kernel = Kernel(role, folder, manager)
+        kernel = Kernel(role, folder, GradingManager(self._command(self._settings(folder)), folder))
         try:
             async with self._spawning:  # a sweep must not meet a process that is not registered yet
-                await manager.start_kernel(env=environment(folder), cwd=str(folder / "work" / "notebooks"))
-                kernel.pid = manager.provisioner.pid  # type: ignore[union-attr]
+                await self._launch(kernel)
+                kernel.pid = kernel.manager.provisioner.pid  # type: ignore[union-attr]
                 self._keepers[kernel.pid] = kernel
             await self._connect(kernel)
         except asyncio.CancelledError:
@@ -153,6 +154,20 @@ class Pool:
                 f"A grading kernel did not start ({error}). `tito doctor` looks at what it needs."
             ) from error
         return kernel
+
+    async def _launch(self, kernel: Kernel) -> None:
+        """Fork it from the template; where that is not possible, start it by itself, and all others after it."""
+        options = {"env": environment(kernel.folder), "cwd": str(kernel.folder / "work" / "notebooks")}
+        plain = kernel.manager
+        if self._template:
+            kernel.manager = forked(self._template, self._settings(kernel.folder), plain)
+            try:
+                await kernel.manager.start_kernel(**options)
+                return
+            except (RuntimeError, OSError):
+                await asyncio.to_thread(self._template.close)
+                self._template, kernel.manager = None, plain
+        await kernel.manager.start_kernel(**options)
 
     async def _connect(self, kernel: Kernel) -> None:
         client = kernel.client = GradingClient(**kernel.manager.get_connection_info(session=True))
@@ -175,10 +190,9 @@ class Pool:
         Path(kernel.manager.connection_file).unlink(missing_ok=True)
         client.watch_connection()
 
-    def _command(self, role: Role, folder: Path) -> list[str]:
-        settings = {
+    def _settings(self, folder: Path) -> dict[str, Any]:
+        return {
             "parent": os.getpid(),
-            "role": role,
             "isolation": self.isolation,
             "writable": [str(folder)],
             "rlimits": {
@@ -189,15 +203,22 @@ class Pool:
             if sys.platform == "linux"
             else {"RLIMIT_CORE": 0},
         }
+
+    def _command(self, settings: dict[str, Any]) -> list[str]:
         boot = [sys.executable, "-I", "-B", "-m", "tinytorch_core.kernel.boot", json.dumps(settings)]
         return [*boot, "-f", "{connection_file}", *KERNEL_FLAGS]
+
+    @property
+    def keepers(self) -> set[int]:
+        """The processes that a sweep leaves alone."""
+        return {*self._keepers, *(self._template.pids if self._template else ())}
 
     async def kill(self, *kernels: Kernel) -> None:
         """Kill kernels with everything they started. Nothing of them runs when this returns."""
         async with self._spawning:
             for kernel in kernels:
                 self._keepers.pop(kernel.pid, None)
-            await asyncio.to_thread(sweep, set(self._keepers))
+            await asyncio.to_thread(sweep, self.keepers)
             for kernel in kernels:
                 kernel.ended = True
 
@@ -221,4 +242,6 @@ class Pool:
         await asyncio.gather(*starting, return_exceptions=True)
         for kernel in list(self._keepers.values()):
             await self.discard(kernel)
+        if self._template:
+            await asyncio.to_thread(self._template.close)
         shutil.rmtree(self._root, ignore_errors=True)

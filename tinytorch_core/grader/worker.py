@@ -35,10 +35,11 @@ from tinytorch_core.grader.messages import (
     Start,
     ToWorker,
 )
+from tinytorch_core.grader.processes import adopt_orphans
 from tinytorch_core.grader.run import Run
 from tinytorch_core.report import Report
 
-PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+PR_SET_DUMPABLE = 4
 
 
 class Worker:
@@ -114,9 +115,8 @@ class Worker:
 def _protect() -> None:
     """Be unreadable to other processes of the same user, and the parent of every orphan that a kernel leaves behind."""
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(PR_SET_DUMPABLE, 0)
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0)
+        adopt_orphans()
 
 
 async def serve(lines: BinaryIO, out: BinaryIO) -> None:

@@ -1,43 +1,60 @@
 """The first thing a grading kernel runs: put limits on itself, then become an IPython kernel.
 
-python -s -P -m tinytorch_core.kernel.boot '{"parent": pid, "role": "cells", …}' -f CONNECTION_FILE
+On Linux it is forked from kernel/template.py. Elsewhere: python -I -B -m tinytorch_core.kernel.boot '{"parent": pid, …}' -f CONNECTION_FILE
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from tinytorch_core.kernel import speed
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME = 1, 4, 15
+IMPORTS = (
+    "ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.ipkernel", "ipywidgets", "matplotlib.pyplot", "numpy",
+    "tinytorch_core.kernel.extension", "tinytorch_core.kernel.harness",
+)  # fmt: skip
+"""What cells and checks need, and what it takes to be a kernel: a fork has them at once."""
 
 
 def main() -> None:
-    limits = json.loads(sys.argv[1])
-    sys.argv = ["ipykernel", *sys.argv[2:]]
+    become_kernel(json.loads(sys.argv[1]), sys.argv[2:])
+
+
+def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
+    """Returns when the kernel is asked to end."""
+    sys.argv = ["ipykernel", *arguments]
     if os.name == "posix":
-        _limit_posix(limits)
+        _limit_posix(settings)
     speed.settle()
-    _import_what_is_used(limits["role"])
+    import_what_is_used()
     from ipykernel.kernelapp import launch_new_instance
 
     launch_new_instance()
 
 
+def bind_to(parent: int, name: bytes) -> None:
+    """Die with the parent, be unreadable to other processes of the same user, and have a name for `ps` (up to 15 bytes)."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_NAME, name)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc.prctl(PR_SET_DUMPABLE, 0)
+    if os.getppid() != parent:  # it died before the lines above
+        os._exit(1)
+
+
 def _limit_posix(limits: dict[str, Any]) -> None:
     import resource
 
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        libc.prctl(PR_SET_DUMPABLE, 0)
-    if os.getppid() != limits["parent"]:  # the worker died before the line above
-        os._exit(1)
+    bind_to(limits["parent"], b"tito-kernel")
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2) if not limits.get("stderr") else (0, 1):
         os.dup2(null, stream)
@@ -52,15 +69,9 @@ def _limit_posix(limits: dict[str, Any]) -> None:
         landlock.restrict(limits["writable"])
 
 
-def _import_what_is_used(role: str) -> None:
-    import numpy  # noqa: F401
-
-    if role == "checks":
-        from tinytorch_core.kernel import harness  # noqa: F401
-    else:
-        import matplotlib.pyplot  # noqa: F401
-
-        from tinytorch_core.kernel import extension  # noqa: F401
+def import_what_is_used() -> None:
+    for name in IMPORTS:
+        importlib.import_module(name)
 
 
 def prime_cells() -> None:

@@ -21,7 +21,7 @@ from tinytorch_core.grader.connection import build_matplotlib_cache
 from tinytorch_core.grader.execute import run_notebook
 from tinytorch_core.grader.job import MIB, Limits
 from tinytorch_core.grader.kernels import Kernel, Pool
-from tinytorch_core.grader.processes import sweep
+from tinytorch_core.grader.processes import adopt_orphans, sweep
 from tinytorch_core.report import CellFailure
 
 TINY = Path(__file__).parent / "tiny"
@@ -52,6 +52,7 @@ class OwnPool(Pool):
     """A pool in the test's process: what that process had started before is none of the pool's business."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        adopt_orphans()  # as a worker does
         super().__init__(*args, **kwargs)
         self.bystanders = {process.pid for process in psutil.Process().children()}
 
@@ -59,7 +60,7 @@ class OwnPool(Pool):
         async with self._spawning:
             for kernel in kernels:
                 self._keepers.pop(kernel.pid, None)
-            await asyncio.to_thread(sweep, {*self._keepers, *self.bystanders})
+            await asyncio.to_thread(sweep, {*self.keepers, *self.bystanders})
             for kernel in kernels:
                 kernel.ended = True
 

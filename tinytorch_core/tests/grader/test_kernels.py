@@ -13,9 +13,11 @@ from tinytorch_core.errors import GraderError
 from tinytorch_core.grader import isolation
 from tinytorch_core.grader.kernels import Pool
 from tinytorch_core.grader.processes import is_running
+from tinytorch_core.grader.template import Template
 from tinytorch_core.tests.warm import LIMITS, OwnPool, run_cells
 
 pytestmark = pytest.mark.kernels
+linux = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 
 
 def running(pid):
@@ -90,12 +92,54 @@ def test_a_warm_kernel_that_died_is_not_handed_out(background, pool):
     assert alive
 
 
-def test_a_kernel_that_does_not_start_is_our_fault_and_leaves_nothing(background, monkeypatch):
+@linux
+def test_kernels_are_forked_from_one_warm_process_which_is_replaced_when_it_is_killed(background):
+    async def run():
+        pool = OwnPool(LIMITS, isolation.best(), size=1)
+        one, two = await pool.take("cells"), await pool.take("checks")
+        (first,) = pool._template.pids
+        os.kill(first, signal.SIGKILL)
+        three = await pool.take("cells")
+        (second,) = pool._template.pids
+        still = await run_cells(one, "print('still here')"), await run_cells(three, "print('here')")
+        parents = {psutil.Process(kernel.pid).ppid() for kernel in (one, two, three)}
+        await pool.close()
+        return first, second, still, parents
+
+    first, second, still, parents = background.run(run())
+    assert first != second
+    assert still == ((["still here\n"], None), (["here\n"], None))
+    assert parents == {os.getpid()}
+    assert not running(first) and not running(second)
+
+
+@linux
+def test_where_nothing_can_be_forked_kernels_are_started_one_by_one(background, monkeypatch):
+    monkeypatch.setattr(Template, "command", [sys.executable, "-c", "raise SystemExit('threads')"])
+
+    async def run():
+        pool = OwnPool(LIMITS, isolation.best(), size=1)
+        kernels = [await pool.take("cells"), await pool.take("checks")]
+        commands = [" ".join(psutil.Process(kernel.pid).cmdline()) for kernel in kernels]
+        heard = await run_cells(kernels[0], "print('here')")
+        await pool.close()
+        return commands, heard
+
+    commands, heard = background.run(run())
+    assert all("tinytorch_core.kernel.boot" in command for command in commands)
+    assert heard == (["here\n"], None)
+
+
+@pytest.mark.parametrize("forked", [pytest.param(True, marks=linux), False])
+def test_a_kernel_that_does_not_start_is_our_fault_and_leaves_nothing(background, monkeypatch, forked):
     before = own_children()
-    monkeypatch.setattr(Pool, "_command", lambda pool, role, folder: [sys.executable, "-c", "raise SystemExit(1)"])
+    useless = [sys.executable, "-c", "raise SystemExit(1)"]
+    monkeypatch.setattr(Pool, "_command", lambda pool, settings: [*useless, "-f", "{connection_file}"])
+    monkeypatch.setattr(Template, "command", useless)
 
     async def run():
         pool = OwnPool(LIMITS, "process", size=1)
+        pool._template = pool._template if forked else None
         with pytest.raises(GraderError, match=r"A grading kernel did not start .*ended.*`tito doctor`"):
             await pool.take("checks")
         folders = list(pool._root.iterdir())
@@ -123,7 +167,7 @@ def test_closing_ends_what_is_ready_what_is_taken_and_what_still_starts(backgrou
 
 def test_the_limits_of_the_settings_are_in_the_command():
     pool = OwnPool(LIMITS, "process", size=1)
-    command = " ".join(pool._command("cells", pool._root))
+    command = " ".join(pool._command(pool._settings(pool._root)))
     assert f'"RLIMIT_AS": {LIMITS.memory_bytes}' in command or sys.platform != "linux"
     assert " -I " in command
     assert f'"parent": {os.getpid()}' in command
