@@ -32,9 +32,10 @@ CHILDREN = """
 import subprocess, sys
 plain = subprocess.Popen(["sleep", "600"])
 own_session = subprocess.Popen(["sleep", "600"], start_new_session=True)
-nest = subprocess.Popen(["sh", "-c", "sleep 600 & sleep 600"], start_new_session=True)
+nest = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; sleep 600"], start_new_session=True, stdout=subprocess.PIPE, text=True)
+nested = nest.stdout.readline().strip()  # only now is it sure to be there
 immune = subprocess.Popen([sys.executable, "-c", "import signal, time\\nfor s in (1, 2, 15): signal.signal(s, 1)\\ntime.sleep(600)"])
-print(plain.pid, own_session.pid, nest.pid, immune.pid)
+print(plain.pid, own_session.pid, nest.pid, nested, immune.pid)
 """
 
 
@@ -51,8 +52,8 @@ def test_nothing_that_a_kernel_started_outlives_it_and_other_kernels_do(backgrou
         return printed, before, after, neighbours
 
     printed, before, after, neighbours = background.run(run())
+    assert len(printed.split()) == 5
     assert {int(pid) for pid in printed.split()} <= before.keys()
-    assert len(before) >= 5
     assert all(before.values())
     assert not any(after)
     assert neighbours == (["still here\n"], None)
