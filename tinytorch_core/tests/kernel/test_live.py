@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -142,6 +143,19 @@ def test_a_slow_solution_is_compared_with_plain_numpy(check, tmp_path):
     assert outcomes(result) == {"test_double": "passed", "test_fast": "failed"}
     assert "times as long as plain NumPy" in result["checks"][1]["message"]
     assert result["message"] == "Double: 1 of 2 checks pass."
+
+
+def test_a_solution_that_something_disturbed_is_timed_again(check, tmp_path):
+    (tmp_path / "test_01_one.py").write_text(CHECKS.replace("1e6", "5000"))  # a few milliseconds
+    disturbances = [0.5] * 4  # while it is observed, and in all three timings
+
+    def double(x):
+        if len(x) == 1000 and disturbances:
+            time.sleep(disturbances.pop())
+        return x + x
+
+    assert outcomes(check(double=double)) == {"test_double": "passed", "test_fast": "passed"}
+    assert disturbances == []
 
 
 def test_an_exercise_without_checks_does_not_pass(check):
