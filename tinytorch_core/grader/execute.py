@@ -40,6 +40,7 @@ class _Client(NotebookClient):
             notebook,
             km=kernel.manager,
             timeout=None,
+            iopub_timeout=int(limits.run_seconds) + 1,  # _watch ends the wait earlier; nbclient would go on without it
             allow_errors=False,
             force_raise_errors=True,
             interrupt_on_timeout=False,
@@ -103,19 +104,23 @@ class _Client(NotebookClient):
         try:
             await self.async_execute_cell(self.nb.cells[index], index, store_history=False)
         except CellExecutionError:
-            self._refuse_cut_off()
+            self._refuse_stopped()
             raise
         finally:
             watch.cancel()
-        self._refuse_cut_off()
+        self._refuse_stopped()
         if self.asked_to_exit:
             raise DeadKernelError("the kernel was asked to exit")
 
-    def _refuse_cut_off(self) -> None:
-        """A message larger than MAX_MESSAGE cuts the connection: what came after it was lost, so nothing counts."""
+    def _refuse_stopped(self) -> None:
+        """The reply may come although we stopped the kernel, or before a message larger than MAX_MESSAGE cut the connection.
+
+        What came after either was lost, so nothing counts.
+        """
         if self.kc.cut_off():
             self.kernel.stop("output")
-            raise DeadKernelError("a message was too large")
+        if self.kernel.stopped_because:
+            raise DeadKernelError(self.kernel.stopped_because)
 
     async def _watch(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -35,9 +35,18 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
         _limit_posix(settings)
     speed.settle()
     import_what_is_used()
-    from ipykernel.kernelapp import launch_new_instance
+    import zmq
+    from ipykernel.iostream import OutStream
+    from ipykernel.kernelapp import IPKernelApp
 
-    launch_new_instance()
+    class GradingKernelApp(IPKernelApp):
+        def init_iopub(self, context: zmq.Context[Any]) -> None:
+            context.setsockopt(zmq.SNDHWM, 0)  # else output beyond a thousand messages is dropped, its end among it
+            super().init_iopub(context)  # type: ignore[no-untyped-call]
+
+    OutStream.flush_timeout = None  # type: ignore[assignment]  # else a slow machine says that a cell has ended before it has sent what was printed
+
+    GradingKernelApp.launch_instance()
 
 
 def bind_to(parent: int, name: bytes) -> None:

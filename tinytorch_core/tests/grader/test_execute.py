@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from typing import Any
 
 import nbformat
@@ -205,6 +206,35 @@ def test_an_attack_ends_with_the_cell_and_the_reason(ended, name):
 @pytest.mark.parametrize("name", ATTACKS)
 def test_no_attack_outlives_the_end_of_the_run(ended, name):
     assert ended[name][1] is False
+
+
+TALKATIVE = """
+import pathlib, time
+from IPython.display import display
+pathlib.Path("begun").touch()
+while not pathlib.Path("go").exists(): time.sleep(0.01)
+for _ in range(2500): display({"text/plain": "x"}, raw=True)
+pathlib.Path("said").touch()
+"""
+
+
+def test_thousands_of_outputs_are_heard_to_the_end_by_a_worker_that_was_busy(background, pool):
+    async def busy_while_it_talks(folder):
+        while not (folder / "begun").exists():
+            await asyncio.sleep(0.01)
+        (folder / "go").touch()
+        while not (folder / "said").exists():  # the event loop stands still
+            time.sleep(0.01)
+
+    async def run():
+        kernel = await pool.take("cells")
+        busy = asyncio.ensure_future(busy_while_it_talks(kernel.scratch / "notebooks"))
+        _, failure = await run_cells(kernel, TALKATIVE, limits=limits(cell_seconds=30))
+        await busy
+        await pool.discard(kernel)
+        return failure
+
+    assert background.run(run()) is None
 
 
 def test_a_cancelled_cell_says_so(background, pool):
