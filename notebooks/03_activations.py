@@ -194,6 +194,9 @@ def tanh(x):
 #
 # **Write `x * x * x`,** not `x**3`. It is the same number, but NumPy's general power is a slow beast. You will measure it below. For the root, `math.sqrt` gives a plain Python number;
 # `np.sqrt(2 / np.pi)` would give an `np.float64`, which insists on its dtype and drags the whole computation to float64 (the door mends the dtype, not the time).
+#
+# (For whoever likes it fast: you know that tanh(z) = 2 σ(2z) − 1. So the soft yes-or-no, ½ (1 + tanh z), is σ(2z), which takes one exponential. It may overflow only
+# where x is far to the left; there x / (1 + ∞) is the 0 that it should be, and `with np.errstate(over="ignore"):` says that you know.)
 
 # %% tags=["exercise:gelu"]
 #| export
@@ -207,7 +210,8 @@ def gelu(x):
     """
     ### BEGIN SOLUTION
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
-    return 0.5 * x * (1 + np.tanh(inner))
+    with np.errstate(over="ignore"):  # far to the left it is x / inf, which is 0
+        return x / (1 + np.exp(-2 * inner))  # (1 + tanh(z)) / 2 is sigmoid(2 z), and one exponential is faster
     ### END SOLUTION
 
 # %%

@@ -467,7 +467,7 @@ class Dropout(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION
-        if not self.training:
+        if not self.training or self.p == 0:
             return x
         mask = self.rng.random(x.shape) >= self.p
         return x * mask.astype(np.float32) / (1 - self.p)

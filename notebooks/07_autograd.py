@@ -1016,9 +1016,10 @@ def cross_entropy_backward(gradient, probabilities, logits, targets):
 #| export
 @rule(gelu)
 def gelu_backward(gradient, kept, x):
-    scale = math.sqrt(2 / math.pi)
-    t = np.tanh(scale * (x + 0.044715 * x * x * x))
-    return gradient * 0.5 * (1 + t + x * (1 - t * t) * scale * (1 + 0.134145 * x * x))
+    twice, squared = 2 * math.sqrt(2 / math.pi), x * x
+    with np.errstate(over="ignore"):  # far to the left it is 1 / inf, which is the 0 it should be
+        share = 1 / (1 + np.exp(-twice * x * (1 + 0.044715 * squared)))  # (1 + tanh(…)) / 2, and faster
+    return gradient * share * (1 + x * (1 - share) * (twice + twice * 0.134145 * squared))
 
 
 @rule(log_softmax)
