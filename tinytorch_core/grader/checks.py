@@ -25,8 +25,7 @@ from tinytorch_core.export import package_init
 from tinytorch_core.grader.execute import run_source
 from tinytorch_core.grader.job import Accepted, Limits
 from tinytorch_core.grader.kernels import Kernel
-from tinytorch_core.kernel.checking import Check, collect, problems
-from tinytorch_core.kernel.harness import execute_checks
+from tinytorch_core.kernel.checking import Check, collect, execute_checks, problems
 from tinytorch_core.kernel.plain import encode, foreign
 from tinytorch_core.report import CellFailure
 

@@ -1,10 +1,8 @@
-"""How the worker reaches a grading kernel: its command, its environment, and a client that notices what nbclient does not."""
+"""How the worker reaches a grading kernel: its command, how it is started or forked, and a client that notices what nbclient does not."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,12 @@ from typing import Any
 import zmq
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
-from platformdirs import user_cache_path
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from tinytorch_core.data import cache
-from tinytorch_core.kernel.speed import THREADS
+from tinytorch_core.grader.template import Adopted, Template
 
 
 class GradingClient(AsyncKernelClient):
@@ -80,40 +78,23 @@ class GradingManager(AsyncKernelManager):
             self.ip = str(folder / "k")
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """A kernel's environment, built from nothing: the student's own settings must not change a verdict."""
-    kept = ("PATH", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH")
-    threads = dict.fromkeys(THREADS, "1")
-    return {
-        **{name: os.environ[name] for name in kept if name in os.environ},
-        **threads,
-        "HOME": str(folder / "work"),
-        "TMPDIR": str(folder / "tmp"),
-        "IPYTHONDIR": str(folder / "ipython"),
-        "JUPYTER_RUNTIME_DIR": str(folder),
-        "MPLBACKEND": "template",  # figures are made but not drawn: nobody looks at them here, and drawing takes 100 ms each
-        "MPLCONFIGDIR": str(matplotlib_cache()),
-        "MALLOC_ARENA_MAX": "2",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "TINYTORCH_HEADLESS": "1",
-        cache.VARIABLE: str(
-            cache.folder()
-        ),  # HOME is the scratch folder, and a historical notebook wants what was fetched
-    }
+def forked(template: Template, settings: dict[str, Any], like: GradingManager) -> GradingManager:
+    """A manager like another one, whose kernel is forked."""
+    manager = GradingManager(like.command, Path(like.connection_file).parent)
+    manager.provisioner = ForkedProvisioner(kernel_id="forked", kernel_spec=manager.kernel_spec, parent=manager)
+    manager.provisioner.template, manager.provisioner.settings = template, settings
+    return manager
 
 
-def matplotlib_cache() -> Path:
-    """Where kernels find matplotlib's font list, which takes seconds to build. They can only read it."""
-    folder = user_cache_path("tinytorch") / "matplotlib"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+class ForkedProvisioner(LocalProvisioner):
+    """Forks a kernel where jupyter_client would start one."""
 
+    template: Template
+    settings: dict[str, Any]
 
-def build_matplotlib_cache() -> None:
-    folder = matplotlib_cache()
-    if not any(folder.glob("fontlist-*.json")):
-        environment = {**os.environ, "MPLCONFIGDIR": str(folder)}
-        subprocess.run(
-            [sys.executable, "-I", "-c", "import matplotlib.font_manager"], env=environment, check=False, timeout=120
-        )
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        arguments = cmd[cmd.index("-f") :]
+        request = {"settings": self.settings, "arguments": arguments, "env": kwargs["env"], "cwd": kwargs["cwd"]}
+        self.pid = await self.template.fork(request)
+        self.process = Adopted(self.pid)  # type: ignore[assignment]
+        return self.connection_info

@@ -17,7 +17,7 @@ from tinytorch_core.grader.connection import GradingClient
 from tinytorch_core.grader.job import MIB, Limits
 from tinytorch_core.grader.kernels import Kernel
 from tinytorch_core.grader.processes import over_memory
-from tinytorch_core.kernel.harness import MIME
+from tinytorch_core.kernel.plain import MIME
 from tinytorch_core.report import CellFailure
 
 MAX_OUTPUTS = 64

@@ -18,9 +18,11 @@ from functools import partial
 SCRATCH = "TINYTORCH_SCRATCH"
 WORKER = """
 import sys
-sys.modules["rfc3987_syntax"] = None  # an optional part of jsonschema, which takes a second to start and which nothing here needs
+sys.modules.update(rfc3987_syntax=None, isoduration=None)  # optional parts of jsonschema: a second to start, and nothing here needs them
+from tinytorch_core.grader.template import begin
+template = begin()
 from tinytorch_core.grader.worker import main
-main()
+main(template)
 """
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 

@@ -20,12 +20,14 @@ from typing import Any, Literal
 import psutil
 import zmq
 
+from tinytorch_core.data import cache
 from tinytorch_core.errors import GraderError
-from tinytorch_core.grader.connection import GradingClient, GradingManager, build_matplotlib_cache, environment
+from tinytorch_core.grader.connection import GradingClient, GradingManager, forked
+from tinytorch_core.grader.environment import build_matplotlib_cache, environment
 from tinytorch_core.grader.isolation import Level
 from tinytorch_core.grader.job import MIB, Limits
 from tinytorch_core.grader.processes import sweep
-from tinytorch_core.grader.template import Template, forked
+from tinytorch_core.grader.template import Template
 
 Role = Literal["cells", "checks"]
 
@@ -79,6 +81,11 @@ class Kernel:
             _kill(self.pid)
 
 
+def kernel_environment(folder: Path) -> dict[str, str]:
+    """HOME is the scratch folder there, and a historical notebook wants what the student has fetched."""
+    return {**environment(folder), cache.VARIABLE: str(cache.folder())}
+
+
 def _kill(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
@@ -89,7 +96,14 @@ def _kill(pid: int) -> None:
 class Pool:
     """Warm kernels, `size` of each role. `take` gives one away; another is started in its place."""
 
-    def __init__(self, limits: Limits, isolation: Level, size: int = 1, scratch: str | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        isolation: Level,
+        size: int = 1,
+        scratch: str | None = None,
+        template: Template | None = None,
+    ) -> None:
         self.limits = limits
         self.isolation = isolation
         self.size = size
@@ -98,7 +112,7 @@ class Pool:
         self._starting: dict[Role, list[asyncio.Task[Kernel]]] = {"cells": [], "checks": []}
         self._spawning = asyncio.Lock()
         self._root = Path(scratch or tempfile.mkdtemp(prefix="tinytorch-"))
-        self._template = Template(self._root) if sys.platform == "linux" else None
+        self._template = template or (Template(self._root) if sys.platform == "linux" else None)
 
     async def take(self, role: Role) -> Kernel:
         """A warm kernel; waits for one that is starting, or starts one."""
@@ -148,7 +162,7 @@ class Pool:
         except asyncio.CancelledError:
             await self.discard(kernel)
             raise
-        except (RuntimeError, TimeoutError, OSError) as error:
+        except (RuntimeError, asyncio.TimeoutError, OSError) as error:
             await self.discard(kernel)
             raise GraderError(
                 f"A grading kernel did not start ({error}). `tito doctor` looks at what it needs."
@@ -157,14 +171,14 @@ class Pool:
 
     async def _launch(self, kernel: Kernel) -> None:
         """Fork it from the template; where that is not possible, start it by itself, and all others after it."""
-        options = {"env": environment(kernel.folder), "cwd": str(kernel.folder / "work" / "notebooks")}
+        options = {"env": kernel_environment(kernel.folder), "cwd": str(kernel.folder / "work" / "notebooks")}
         plain = kernel.manager
         if self._template:
             kernel.manager = forked(self._template, self._settings(kernel.folder), plain)
             try:
                 await kernel.manager.start_kernel(**options)
                 return
-            except (RuntimeError, OSError):
+            except (RuntimeError, asyncio.TimeoutError, OSError):
                 await asyncio.to_thread(self._template.close)
                 self._template, kernel.manager = None, plain
         await kernel.manager.start_kernel(**options)

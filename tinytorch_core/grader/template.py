@@ -14,16 +14,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-
-from tinytorch_core.grader.connection import GradingManager, environment
+from tinytorch_core.grader.environment import environment
+from tinytorch_core.grader.guard import SCRATCH
 
 FORK_SECONDS = 60
 
 
+def begin() -> Template | None:
+    """The worker's template, on its way while the worker imports what it needs itself; None without a guard or where nothing is forked."""
+    if sys.platform != "linux" or SCRATCH not in os.environ:
+        return None
+    template = Template(Path(os.environ[SCRATCH]))
+    with contextlib.suppress(OSError):  # the first kernel asks for it again, and is told
+        template.start()
+    return template
+
+
 class Template:
-    """One warm process, started when the first kernel is wanted. RuntimeError or OSError where it can't give one."""
+    """One warm process, started when the first kernel is wanted, if not before. RuntimeError or OSError where it can't give one."""
 
     command = [sys.executable, "-I", "-B", "-m", "tinytorch_core.kernel.template"]
 
@@ -50,7 +58,7 @@ class Template:
             number = self._ask(request) if self._process else None
             if number is None:  # somebody has killed it since, or it is the first time
                 self.close()
-                self._process = self._start()
+                self.start()
                 number = self._ask(request)
         if number is None:
             raise RuntimeError("the process that kernels are forked from ended")
@@ -68,9 +76,9 @@ class Template:
         answer = self._process.stdout.readline().strip()
         return int(answer) if answer.isdigit() else None
 
-    def _start(self) -> subprocess.Popen[str]:
+    def start(self) -> None:
         settings = json.dumps({"parent": os.getpid()})
-        return subprocess.Popen(
+        self._process = subprocess.Popen(
             [*self.command, settings], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, env=environment(self._folder), start_new_session=True,
         )  # fmt: skip
@@ -125,25 +133,3 @@ class Adopted:
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
-
-
-def forked(template: Template, settings: dict[str, Any], like: GradingManager) -> GradingManager:
-    """A manager like another one, whose kernel is forked."""
-    manager = GradingManager(like.command, Path(like.connection_file).parent)
-    manager.provisioner = ForkedProvisioner(kernel_id="forked", kernel_spec=manager.kernel_spec, parent=manager)
-    manager.provisioner.template, manager.provisioner.settings = template, settings
-    return manager
-
-
-class ForkedProvisioner(LocalProvisioner):
-    """Forks a kernel where jupyter_client would start one."""
-
-    template: Template
-    settings: dict[str, Any]
-
-    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        arguments = cmd[cmd.index("-f") :]
-        request = {"settings": self.settings, "arguments": arguments, "env": kwargs["env"], "cwd": kwargs["cwd"]}
-        self.pid = await self.template.fork(request)
-        self.process = Adopted(self.pid)  # type: ignore[assignment]
-        return self.connection_info

@@ -37,6 +37,7 @@ from tinytorch_core.grader.messages import (
 )
 from tinytorch_core.grader.processes import adopt_orphans
 from tinytorch_core.grader.run import Run
+from tinytorch_core.grader.template import Template
 from tinytorch_core.report import Report
 
 PR_SET_DUMPABLE = 4
@@ -45,9 +46,9 @@ PR_SET_DUMPABLE = 4
 class Worker:
     """Grades the jobs it is given, as many at once as come."""
 
-    def __init__(self, start: Start, out: BinaryIO) -> None:
+    def __init__(self, start: Start, out: BinaryIO, template: Template | None) -> None:
         self.course: Course = load(Path(start.course), Path(start.root))
-        self.pool = Pool(start.limits, isolation.best(), start.pool, os.environ.get(SCRATCH))
+        self.pool = Pool(start.limits, isolation.best(), start.pool, os.environ.get(SCRATCH), template)
         self._out = out
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,14 +120,14 @@ def _protect() -> None:
         adopt_orphans()
 
 
-async def serve(lines: BinaryIO, out: BinaryIO) -> None:
+async def serve(lines: BinaryIO, out: BinaryIO, template: Template | None) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=MAX_LINE)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), lines)
     decode = msgspec.json.Decoder(ToWorker).decode
     start = decode(await reader.readline())
     assert isinstance(start, Start)
-    worker = Worker(start, out)
+    worker = Worker(start, out, template)
     worker.background(worker.warm_up())
     worker.background(worker.heartbeat())
     try:
@@ -136,11 +137,11 @@ async def serve(lines: BinaryIO, out: BinaryIO) -> None:
         await worker.close()
 
 
-def main() -> None:
+def main(template: Template | None = None) -> None:
     _protect()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints by mistake must not look like a message
-    asyncio.run(serve(os.fdopen(os.dup(0), "rb"), out))
+    asyncio.run(serve(os.fdopen(os.dup(0), "rb"), out, template))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,11 @@ The body only observes. `given` and what judges the answer run outside the kerne
 from __future__ import annotations
 
 import inspect
+import linecache
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -198,3 +201,15 @@ __all__ = [
     "STAGES", "Check", "Other", "a_tensor", "at_most", "collect", "error_text", "exercise", "given", "judged",
     "observe", "problems", "raises", "stage", "wants",
 ]  # fmt: skip
+
+
+def execute_checks(source: str, support: str, filename: str) -> dict[str, Any]:
+    """Execute a check file, with checks/support.py under the name `support`, and return its namespace."""
+    if support:
+        module = ModuleType("support")
+        sys.modules["support"] = module
+        exec(compile(support, "checks/support.py", "exec", dont_inherit=True), module.__dict__)
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    namespace: dict[str, Any] = {"__name__": filename, "__file__": filename}
+    exec(compile(source, filename, "exec", dont_inherit=True), namespace)
+    return namespace

@@ -20,7 +20,6 @@ from IPython.core.getipython import get_ipython
 from tinytorch_core.kernel import checking, plain
 from tinytorch_core.kernel.package import import_package
 
-MIME = "application/vnd.tinytorch.answers+json"
 FLUSH_AFTER = 0.05
 """Seconds. Fast checks share a message, because each costs the client about a millisecond; slow ones tick."""
 
@@ -35,7 +34,7 @@ PYTEST_ARGS = (
 
 def publish(text: str) -> None:
     """Send answers on the kernel's own channel."""
-    _shell().display_pub.publish({MIME: text})
+    _shell().display_pub.publish({plain.MIME: text})
 
 
 def payload() -> str:
@@ -189,24 +188,8 @@ def _package(job: dict[str, Any]) -> tuple[Any, BaseException | None]:
 def _namespace(job: dict[str, Any]) -> dict[str, Any]:
     """The check file's bodies, compiled once per kernel and before student code."""
     if job["file"] not in _imported:
-        _imported[job["file"]] = execute_checks(job["source"], job["support"], job["file"])
+        _imported[job["file"]] = checking.execute_checks(job["source"], job["support"], job["file"])
     return _imported[job["file"]]  # type: ignore[no-any-return]
-
-
-def execute_checks(source: str, support: str, filename: str) -> dict[str, Any]:
-    """Execute a check file, with checks/support.py under the name `support`, and return its namespace."""
-    import linecache
-    import sys
-    from types import ModuleType
-
-    if support:
-        module = ModuleType("support")
-        sys.modules["support"] = module
-        exec(compile(support, "checks/support.py", "exec", dont_inherit=True), module.__dict__)
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    namespace: dict[str, Any] = {"__name__": filename, "__file__": filename}
-    exec(compile(source, filename, "exec", dont_inherit=True), namespace)
-    return namespace
 
 
 def prime() -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from IPython.core.getipython import get_ipython
 
-from tinytorch_core.kernel.checking import Check, collect, observe
-from tinytorch_core.kernel.harness import describe_error, execute_checks, timed
+from tinytorch_core.kernel.checking import Check, collect, execute_checks, observe
+from tinytorch_core.kernel.harness import describe_error, timed
 from tinytorch_core.kernel.verdicts import PASSED, Outcome, expression, outcome_of, too_slow
 
 Result = dict[str, Any]

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+MIME = "application/vnd.tinytorch.answers+json"
+"""Of the message that answers come in."""
 DTYPES = {
     "bool",
     "int8",

@@ -17,7 +17,7 @@ from tinytorch_core import catalogue
 from tinytorch_core.catalogue import Course
 from tinytorch_core.grader import isolation
 from tinytorch_core.grader.client import Grader
-from tinytorch_core.grader.connection import build_matplotlib_cache
+from tinytorch_core.grader.environment import build_matplotlib_cache
 from tinytorch_core.grader.execute import run_notebook
 from tinytorch_core.grader.job import MIB, Limits
 from tinytorch_core.grader.kernels import Kernel, Pool

@@ -8,7 +8,7 @@ import pytest
 from platformdirs import user_cache_path
 
 from tinytorch_core.data import cache
-from tinytorch_core.grader import connection
+from tinytorch_core.grader.kernels import kernel_environment
 from tinytorch_core.tests.data.conftest import CONTENT
 
 
@@ -30,7 +30,7 @@ def test_it_is_the_users_cache_folder_unless_another_one_is_named(monkeypatch, t
 
 def test_grading_kernels_look_there_too(tmp_path, cache_folder):
     """Their HOME is the scratch folder, and AlexNet wants what was fetched."""
-    assert connection.environment(tmp_path)[cache.VARIABLE] == str(cache_folder)
+    assert kernel_environment(tmp_path)[cache.VARIABLE] == str(cache_folder)
 
 
 def test_bytes_are_counted_whether_finished_or_not(home, pair):

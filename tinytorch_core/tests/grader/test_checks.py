@@ -16,8 +16,8 @@ from tinytorch_core.errors import GraderError
 from tinytorch_core.grader import judge
 from tinytorch_core.grader.checks import Exchange, Package, load, observing_part
 from tinytorch_core.grader.job import Accepted
+from tinytorch_core.kernel.checking import execute_checks
 from tinytorch_core.kernel.compare import ATensor
-from tinytorch_core.kernel.harness import execute_checks
 from tinytorch_core.kernel.plain import decode, encode, unwrap
 from tinytorch_core.report import Stages
 from tinytorch_core.tests.warm import LIMITS

@@ -29,7 +29,7 @@ def loud(self, message):
     os.system("echo said by a child")
     return take(self, message)
 room.Worker.take = loud
-main()
+main(template)
 """
 decode = msgspec.json.Decoder(FromWorker).decode
 
@@ -38,7 +38,7 @@ class Conversation:
     """A worker that prints where it should not, and what both sides said."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-I", "-c", WORKER.replace("main()", LOUD)]
+        command = [sys.executable, "-I", "-c", WORKER.replace("main(template)", LOUD)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=False
         )
