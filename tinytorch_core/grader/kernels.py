@@ -248,6 +248,13 @@ class Pool:
             await kernel.manager.cleanup_resources()
             await asyncio.to_thread(shutil.rmtree, kernel.folder, True)
 
+    async def shrink(self) -> None:
+        """End the kernels that wait for work. `take` starts others, which takes a moment longer."""
+        waiting = [kernel for kernels in self._ready.values() for kernel in kernels]
+        for kernels in self._ready.values():
+            kernels.clear()
+        await self.discard(*waiting)
+
     async def close(self) -> None:
         """Kill every kernel and remove every scratch folder."""
         starting = [task for tasks in self._starting.values() for task in tasks]

@@ -21,6 +21,8 @@ class Start(msgspec.Struct, tag=True):
     root: str
     limits: Limits
     pool: int = 1
+    idle_seconds: float = 600.0
+    """After so long without work the kernels that wait for it are ended: they hold memory that others on a shared machine want."""
 
 
 class Grade(msgspec.Struct, tag=True):

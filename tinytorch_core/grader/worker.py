@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import os
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,6 +52,8 @@ class Worker:
         self.pool = Pool(start.limits, isolation.best(), start.pool, os.environ.get(SCRATCH), template)
         self._out = out
         self._runs: dict[str, Run] = {}
+        self._idle_seconds = start.idle_seconds
+        self._idle_since = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def say(self, message: FromWorker) -> None:
@@ -75,6 +78,8 @@ class Worker:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             self.say(Alive())
+            if not self._runs and time.monotonic() - self._idle_since > self._idle_seconds:
+                self.background(self.pool.shrink())
 
     def take(self, message: ToWorker) -> None:
         if isinstance(message, Cancel):
@@ -93,6 +98,7 @@ class Worker:
             del self._runs[run.attempt]
             await run.tidy()
             if not self._runs:
+                self._idle_since = time.monotonic()
                 await self.warm_up()
 
     async def _judge(self, message: Grade | RunHistorical, run: Run) -> Report:

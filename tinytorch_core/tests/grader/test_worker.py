@@ -102,6 +102,21 @@ def test_a_job_that_makes_no_sense_gets_a_report_as_well(conversation):
     assert "There is no module '99_nothing'" in report.message
 
 
+def test_kernels_that_nobody_has_wanted_for_long_are_ended_and_the_next_job_gets_others(calm_course, notebooks):
+    talk = Conversation()
+    worker = psutil.Process(talk.process.pid)
+    try:
+        talk.say(Start(str(calm_course.toml), str(calm_course.root), LIMITS, idle_seconds=0.0))
+        talk.until(Ready)
+        talk.until(Ready)  # warm
+        while len(worker.children(recursive=True)) > (sys.platform == "linux"):  # what they are forked from stays
+            talk.until(Alive)
+        talk.say(Grade(GradeJob(attempt="later", module="01_counting", notebook=notebooks.solved(), limits=LIMITS)))
+        assert talk.until(Done).report.verdict == "passed"
+    finally:
+        talk.end()
+
+
 def test_it_ends_when_its_input_does_and_its_kernels_end_first(conversation):
     conversation.until(Ready)
     below = psutil.Process(conversation.process.pid).children(recursive=True)
