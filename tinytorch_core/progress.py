@@ -139,7 +139,10 @@ class ProgressStore:
 
     def latest(self) -> dict[str, Report]:
         """The newest finished attempt of each module that has one. A running one has nothing to tell yet."""
-        newest = "SELECT max(number) FROM attempts WHERE NOT running GROUP BY module"
+        newest = (  # by the index: ten thousand attempts are forty megabytes of reports
+            "SELECT (SELECT number FROM attempts AS own WHERE own.module = some.module AND NOT running ORDER BY number DESC LIMIT 1) "
+            "FROM (SELECT DISTINCT module FROM attempts) AS some"
+        )
         query = f"SELECT module, report FROM attempts WHERE number IN ({newest})"
         with self._reading() as database:
             rows = database.execute(query).fetchall()
