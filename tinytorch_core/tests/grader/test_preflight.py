@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinytorch_core.errors import NotebookUnreadable
+from tinytorch_core.export import export
 from tinytorch_core.grader.preflight import MAX_CELLS, is_stub, preflight, read
 
 EXERCISES = {"count-items", "count-mean"}
@@ -137,6 +138,28 @@ def test_whatever_can_be_read_is_a_valid_notebook(cells, rest):
         assert isinstance(cell.source, str)
         assert all(isinstance(tag, str) for tag in cell.metadata.tags)
         assert isinstance(cell.id, str)
+
+
+PIECES = st.binary(max_size=12) | st.sampled_from(
+    [b'"', b"}", b"]", b"null", b"\\u0000", b"\\ud800", b"[" * 2000, b"9" * 5000, b"\xff"]
+)
+
+
+@settings(deadline=None, database=None, max_examples=200)
+@given(data=st.data())
+def test_whatever_happens_to_its_bytes_a_notebook_is_looked_at_or_refused_in_words(notebooks, tiny_course, data):
+    file = notebooks.solved()
+    for _ in range(data.draw(st.integers(0, 3))):
+        start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(file))] * 2)))
+        end = data.draw(st.sampled_from([start, min(start + 8, len(file)), end]))
+        file = file[:start] + data.draw(PIECES) + file[end:]
+    try:
+        sheet = preflight(file, tiny_course.module("01_counting"))
+    except NotebookUnreadable:
+        return
+    assert sheet.lacking | sheet.unattempted <= EXERCISES
+    assert bool(sheet.problems) == bool(sheet.lacking)
+    export(sheet.notebook, tiny_course.module("01_counting"))
 
 
 def test_outputs_attachments_and_tags_that_change_execution_are_left_behind(notebooks):
