@@ -397,6 +397,16 @@ def reachable(steps, last):
     return sorted(found, reverse=True)
 
 
+def used_cases(rng):
+    """A program, and pairs of results (one whose node is used, one to ask for its history): five that meet, and five that do not."""
+    steps = random_steps(rng)
+    pairs = [[used, last] for last in range(2, 14) for used in range(2, 14)]
+    meet = [pair for pair in pairs if pair[0] - 2 in reachable(steps, pair[1])]
+    apart = [pair for pair in pairs if pair not in meet]
+    chosen = [some[i] for some in (meet, apart) for i in rng.choice(len(some), 5, replace=False)]
+    return {"steps": steps, "cases": [chosen[i] for i in rng.permutation(10)]}
+
+
 def run_steps(tt, steps):
     results = [tt.Tensor([1.0], requires_grad=True), tt.Tensor([2.0], requires_grad=True)]
     for i, j in steps:
@@ -454,12 +464,7 @@ def test_history_of_a_deep_graph(tt, depth, length):
 
 
 @exercise("autograd-order")
-@given(
-    lambda rng: {
-        "steps": random_steps(rng),
-        "cases": [[int(a), int(b)] for a, b in zip(rng.integers(2, 14, 10), rng.integers(2, 14, 10), strict=True)],
-    }
-)
+@given(used_cases)
 @wants(lambda steps, cases: [used - 2 in reachable(steps, last) for used, last in cases])
 def test_history_refuses_used_notes(tt, steps, cases):
     """Where one of the nodes is used, history raises RuntimeError; used nodes elsewhere do not matter.
