@@ -234,7 +234,8 @@ def padding_mask(lengths, max_len):
 # and $-\infty - (-\infty)$ is `nan`, which spreads through the whole network. We want: all weights 0, it sees nothing. Two small moves do it, both on the
 # numbers that are one a row:
 #
-# - replace a *largest* that is −∞ by 0. Then the differences stay −∞, and the exponentials are 0.
+# - put `np.maximum(largest, -1e38)` in place of the largest. No score that means something is as low as that, so only −∞ is replaced. Then the
+#   differences stay −∞, and the exponentials are 0.
 # - divide by `np.maximum(total, 1)`. The largest visible score gives $e^0 = 1$, so the total of any other row is at least 1 and stays
 #   what it is; here it is 0, and 0 / 1 is 0.
 #
@@ -266,7 +267,7 @@ def masked_softmax(scores, mask=None):
     if mask is not None:
         scores = scores + np.where(mask, 0, -np.inf).astype(np.float32)
     largest = scores.max(axis=-1, keepdims=True)
-    exponentials = np.exp(scores - np.where(largest == -np.inf, 0, largest))
+    exponentials = np.exp(scores - np.maximum(largest, -1e38))
     total = exponentials.sum(axis=-1, keepdims=True)
     return exponentials / np.maximum(total, 1)
     ### END SOLUTION

@@ -50,6 +50,7 @@ for depth in range(1, 61):
 #| export
 """Transformers: normalised blocks of attention and small networks that add to one stream, and a GPT made of them that writes."""
 
+import functools
 import math
 
 import numpy as np
@@ -84,9 +85,15 @@ from tinytorch.training import evaluating
 
 # %% tags=["given:row-means"]
 #| export
+@functools.cache
+def means_column(length, dtype):
+    """The column (length, 1) of numbers 1 / length. It is made once, and then kept."""
+    return np.full((length, 1), 1 / length, dtype=dtype)
+
+
 def row_means(x):
     """The mean of each row: array (…, D) to array (…, 1). row_means(np.array([[1.0, 3.0]]))  →  array([[2.]])"""
-    return x @ np.full((x.shape[-1], 1), 1 / x.shape[-1], dtype=x.dtype)
+    return x @ means_column(x.shape[-1], x.dtype)
 
 # %% tags=["exercise:layer-norm"]
 #| export
