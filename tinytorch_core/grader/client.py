@@ -167,7 +167,9 @@ class Grader:
         if isinstance(message, Ready):
             self.isolation, self._worker = message.isolation, message.pid
             self._problem = message.problem
-            if message.warm or message.problem:
+            if (
+                message.warm and not self._waiting
+            ) or message.problem:  # what is on its way to the worker will take them
                 self._warm.set()
         elif isinstance(message, Event) and message.progress.attempt in self._waiting:
             self._waiting[message.progress.attempt][1](message.progress)

@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from tinytorch_core.data import cache
 from tinytorch_core.errors import GraderError
 from tinytorch_core.grader.connection import GradingClient, GradingManager, forked
 from tinytorch_core.grader.environment import build_matplotlib_cache, environment
-from tinytorch_core.grader.isolation import Level
+from tinytorch_core.grader.isolation import Level, below_namespace
 from tinytorch_core.grader.job import MIB, Limits
 from tinytorch_core.grader.processes import sweep
 from tinytorch_core.grader.template import Template
@@ -103,9 +104,12 @@ class Pool:
         size: int = 1,
         scratch: str | None = None,
         template: Template | None = None,
+        hidden: Sequence[Path] = (),
     ) -> None:
         self.limits = limits
         self.isolation = isolation
+        self.hidden = hidden
+        """Folders that kernels can't look into, where there are namespaces."""
         self.size = size
         self._ready: dict[Role, deque[Kernel]] = {"cells": deque(), "checks": deque()}
         self._keepers: dict[int, Kernel] = {}
@@ -152,7 +156,7 @@ class Pool:
         folder = Path(tempfile.mkdtemp(prefix="k", dir=self._root))
         (folder / "tmp").mkdir()
         (folder / "work" / "notebooks").mkdir(parents=True)
-        kernel = Kernel(role, folder, GradingManager(self._command(self._settings(folder)), folder))
+        kernel = Kernel(role, folder, self._manager(folder))
         try:
             async with self._spawning:  # a sweep must not meet a process that is not registered yet
                 await self._launch(kernel)
@@ -172,15 +176,16 @@ class Pool:
     async def _launch(self, kernel: Kernel) -> None:
         """Fork it from the template; where that is not possible, start it by itself, and all others after it."""
         options = {"env": kernel_environment(kernel.folder), "cwd": str(kernel.folder / "work" / "notebooks")}
-        plain = kernel.manager
         if self._template:
-            kernel.manager = forked(self._template, self._settings(kernel.folder), plain)
+            kernel.manager = forked(self._template, self._settings(kernel.folder), kernel.manager)
             try:
                 await kernel.manager.start_kernel(**options)
                 return
             except (RuntimeError, asyncio.TimeoutError, OSError):
                 await asyncio.to_thread(self._template.close)
-                self._template, kernel.manager = None, plain
+                self._template = None
+                self.isolation = below_namespace() if self.isolation == "namespace" else self.isolation
+                kernel.manager = self._manager(kernel.folder)
         await kernel.manager.start_kernel(**options)
 
     async def _connect(self, kernel: Kernel) -> None:
@@ -209,6 +214,7 @@ class Pool:
             "parent": os.getpid(),
             "isolation": self.isolation,
             "writable": [str(folder)],
+            "hidden": [str(path) for path in self.hidden],
             "rlimits": {
                 "RLIMIT_AS": self.limits.memory_bytes,
                 "RLIMIT_FSIZE": 1024 * MIB,
@@ -217,6 +223,9 @@ class Pool:
             if sys.platform == "linux"
             else {"RLIMIT_CORE": 0},
         }
+
+    def _manager(self, folder: Path) -> GradingManager:
+        return GradingManager(self._command(self._settings(folder)), folder)
 
     def _command(self, settings: dict[str, Any]) -> list[str]:
         boot = [sys.executable, "-I", "-B", "-m", "tinytorch_core.kernel.boot", json.dumps(settings)]

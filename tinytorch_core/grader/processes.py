@@ -12,6 +12,8 @@ from collections.abc import Set as AbstractSet
 
 import psutil
 
+from tinytorch_core.kernel.namespace import FIRST
+
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -75,8 +77,9 @@ def over_memory(pid: int, limit: int) -> bool:
     """
     try:
         root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
-        return sum(map(_resident, family)) > limit or root.memory_info().vms > 0.97 * limit
+        below = root.children(recursive=True)
+        family = below if root.name() == FIRST else [root, *below]
+        return sum(map(_resident, family)) > limit or any(p.memory_info().vms > 0.97 * limit for p in family[:1])
     except psutil.Error:
         return False
 

@@ -74,7 +74,7 @@ class Template:
         except BrokenPipeError:
             return None
         answer = self._process.stdout.readline().strip()
-        return int(answer) if answer.isdigit() else None
+        return int(answer) or None if answer.isdigit() else None
 
     def start(self) -> None:
         settings = json.dumps({"parent": os.getpid()})
@@ -84,15 +84,15 @@ class Template:
         )  # fmt: skip
 
     def close(self) -> None:
-        if self._process is None:
+        process, self._process = self._process, None
+        if process is None:
             return
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             with contextlib.suppress(BrokenPipeError):  # what was not sent to it is not wanted any more
                 pipe.close()
-        self._process = None
 
 
 class Adopted:

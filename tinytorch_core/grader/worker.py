@@ -49,11 +49,16 @@ class Worker:
 
     def __init__(self, start: Start, out: BinaryIO, template: Template | None) -> None:
         self.course: Course = load(Path(start.course), Path(start.root))
-        self.pool = Pool(start.limits, isolation.best(), start.pool, os.environ.get(SCRATCH), template)
+        solutions = (self.course.root / "notebooks", self.course.root / "checks")
+        self.pool = Pool(
+            start.limits, isolation.best(), start.pool, os.environ.get(SCRATCH), template, hidden=solutions
+        )
         self._out = out
         self._runs: dict[str, Run] = {}
         self._idle_seconds = start.idle_seconds
         self._idle_since = time.monotonic()
+        self._begun = 0
+        """Jobs and warm-ups so far: a warm-up that something came after does not know whether kernels are warm."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def say(self, message: FromWorker) -> None:
@@ -66,11 +71,13 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     async def warm_up(self) -> None:
-        ready = Ready(self.pool.isolation, os.getpid())
+        self._begun += 1
+        begun, ready = self._begun, Ready(self.pool.isolation, os.getpid())
         self.say(ready)
         try:
             await self.pool.warm()
-            self.say(replace(ready, warm=True))
+            if begun == self._begun:
+                self.say(replace(ready, isolation=self.pool.isolation, warm=True))
         except TinyTorchError as error:
             self.say(replace(ready, problem=error.message))
 
@@ -86,6 +93,7 @@ class Worker:
             if message.attempt in self._runs:
                 self._runs[message.attempt].cancel()
         elif isinstance(message, (Grade, RunHistorical)):
+            self._begun += 1
             name = message.job.module if isinstance(message, Grade) else message.job.historical
             run = Run(message.job.attempt, name, self.pool, lambda progress: self.say(Event(progress)))
             self._runs[run.attempt] = run

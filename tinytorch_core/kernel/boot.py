@@ -56,8 +56,16 @@ def bind_to(parent: int, name: bytes) -> None:
         libc.prctl(PR_SET_NAME, name)
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         libc.prctl(PR_SET_DUMPABLE, 0)
-    if os.getppid() != parent:  # it died before the lines above
+    if parent_process() != parent:  # it died before the lines above
         os._exit(1)
+
+
+def parent_process() -> int:
+    """The parent's number; on Linux as /proc has it, which is right where a process sees itself as number 1 and its parent as 0."""
+    if sys.platform != "linux":
+        return os.getppid()
+    with open("/proc/self/stat", encoding="utf-8", errors="replace") as stat:
+        return int(stat.read().rpartition(")")[2].split()[1])
 
 
 def _limit_posix(limits: dict[str, Any]) -> None:
@@ -72,7 +80,7 @@ def _limit_posix(limits: dict[str, Any]) -> None:
         hard = resource.getrlimit(getattr(resource, name))[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(getattr(resource, name), (value, value))
-    if limits["isolation"] == "landlock":
+    if limits["isolation"] != "process":
         from tinytorch_core.kernel import landlock
 
         landlock.restrict(limits["writable"])

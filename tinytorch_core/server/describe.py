@@ -5,6 +5,7 @@ python -m tinytorch_core.server.describe
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any
 
@@ -34,6 +35,9 @@ def schemas() -> dict[str, Any]:
     """`components/schemas` of openapi.yaml."""
     (_, components) = msgspec.json.schema_components(CROSSING, ref_template="#/components/schemas/{name}")
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(components))  # tuples become lists, as in YAML
+    for schema in plain.values():
+        if "description" in schema:  # before msgspec 0.23 it was as indented as in the source
+            schema["description"] = inspect.cleandoc(schema["description"])
     return dict(sorted(plain.items()))
 
 

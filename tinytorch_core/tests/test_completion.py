@@ -348,7 +348,7 @@ def test_a_new_version_that_would_break_a_later_module_is_refused_and_changes_no
 def test_a_notebook_that_writes_to_itself_stays_as_it_is(workspace, store, solve, graded):
     path = solve("01_counting")
     raw = json.loads(path.read_bytes())
-    attack = f"try:\n    open({str(path)!r}, 'w').write('gone')\nexcept PermissionError:\n    print('refused')"
+    attack = f"try:\n    open({str(path)!r}, 'w').write('gone')\nexcept OSError:\n    print('refused')"
     beside = "import pathlib\nfor p in pathlib.Path().glob('*.ipynb'):\n    p.write_text('gone')"
     for source in (attack, beside):
         raw["cells"].append(
@@ -357,7 +357,7 @@ def test_a_notebook_that_writes_to_itself_stays_as_it_is(workspace, store, solve
     path.write_text(json.dumps(raw))
     before = path.read_bytes()
     report = graded()
-    if isolation.best() == "landlock":
+    if isolation.best() != "process":
         assert (report.verdict, path.read_bytes()) == ("passed", before)
 
 

@@ -298,10 +298,11 @@ def test_a_daemon_is_gone_when_the_verdict_comes(reports, left_behind, name):
     assert left_behind[name] == []
 
 
-@pytest.mark.skipif(isolation.best() != "landlock", reason="this machine's kernel has no Landlock")
+@pytest.mark.skipif(isolation.best() == "process", reason="nothing stops kernels from writing on this machine")
 def test_writing_outside_the_scratch_folder_is_refused(reports, elsewhere):
     failure = reports["leaves a daemon and writes elsewhere"].cell_failure
-    assert (failure.id, failure.error) == ("more-1", "PermissionError")
+    assert failure.id == "more-1"
+    assert failure.error in ("PermissionError", "OSError")  # refused by Landlock, or a read-only file system
     assert list(elsewhere.iterdir()) == []
 
 

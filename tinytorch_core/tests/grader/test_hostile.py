@@ -8,7 +8,7 @@ A case is a patch of a notebook that passes. What it may have:
                     attachment, and text in it to be replaced
   files             files beside the notebook; {beside!r} in a cell is their folder
   seconds, run_seconds    limits, where a case is to meet them; they are long elsewhere, because the machine may be busy
-  needs, alone      the isolation without which it can't hold; whether it hits the worker, which others share
+  needs, alone      "restricted": it can't hold where nothing stops kernels from writing; whether it hits the worker, which others share
 and what has to happen: the verdict, the error of a cell, the cell, and words somewhere in the Report. `anything` says that any verdict
 will do but one that comes from nowhere: it is asked that a Report comes, and that nothing is left.
 """
@@ -30,6 +30,7 @@ from tinytorch_core.grader import isolation
 from tinytorch_core.grader.client import Grader
 from tinytorch_core.grader.job import GradeJob
 from tinytorch_core.grader.processes import is_running
+from tinytorch_core.kernel.namespace import FIRST
 from tinytorch_core.tests.warm import LIMITS
 
 pytestmark = [pytest.mark.kernels, pytest.mark.faults]
@@ -121,9 +122,10 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def below(grader: Grader) -> list[str]:
-    """The names of what runs below the guard. What a forked kernel forked has the kernel's name, so it counts how many there are."""
+    """The names of what runs below the guard, but for the first processes of namespaces. What a kernel forked has the kernel's name."""
     assert grader._process is not None
-    return sorted(p.name() for p in psutil.Process(grader._process.pid).children(recursive=True) if is_running(p))
+    below = psutil.Process(grader._process.pid).children(recursive=True)
+    return sorted(p.name() for p in below if is_running(p) and p.name() != FIRST)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +139,7 @@ def reports(background, grader, notebooks, folder):
     jobs = [
         job_of(name, notebooks, folder)
         for name in CASES
-        if CASES[name].get("needs", "process") in ("process", isolation.best())
+        if CASES[name].get("needs") != "restricted" or isolation.best() != "process"
     ]
     gate = asyncio.Semaphore(3)
 
@@ -156,7 +158,7 @@ def reports(background, grader, notebooks, folder):
 def test_the_verdict_comes_and_says_why(reports, name):
     case = CASES[name]
     if name not in reports:
-        pytest.skip(f"this machine can't isolate by {case['needs']}")
+        pytest.skip("nothing stops kernels from writing on this machine")
     report = reports[name]
     if case.get("anything"):
         assert report.state == "done"
@@ -165,7 +167,7 @@ def test_the_verdict_comes_and_says_why(reports, name):
     assert report.verdict == case["verdict"], told
     if "error" in case:
         assert report.cell_failure is not None, told
-        assert report.cell_failure.error == case["error"], told
+        assert report.cell_failure.error in case["error"].split(" or "), told
     if "cell" in case:
         assert report.cell_failure.id == case["cell"]
     assert case.get("says", "") in told

@@ -1,40 +1,94 @@
 """The best isolation that this machine allows, tried with a real process and felt by a real kernel."""
 
 import os
+import sys
 from uuid import uuid4
 
 import pytest
 
 from tinytorch_core.grader import isolation
+from tinytorch_core.grader.template import Template
 from tinytorch_core.kernel import landlock
-from tinytorch_core.tests.warm import run_cells
+from tinytorch_core.tests.warm import LIMITS, OwnPool, run_cells
 
 pytestmark = pytest.mark.kernels
 
-needs_landlock = pytest.mark.skipif(isolation.best() != "landlock", reason="this machine's kernel has no Landlock")
+restricted = pytest.mark.skipif(
+    isolation.best() == "process", reason="nothing stops kernels from writing on this machine"
+)
+alone = pytest.mark.skipif(isolation.best() != "namespace", reason="this machine does not allow namespaces")
 
 
 @pytest.fixture
 def anew():
     """Look at the machine again, and forget what was seen."""
-    isolation.best.cache_clear()
+    for remembered in (isolation.best, isolation.below_namespace):
+        remembered.cache_clear()
     yield
-    isolation.best.cache_clear()
+    for remembered in (isolation.best, isolation.below_namespace):
+        remembered.cache_clear()
 
 
 def test_every_level_says_what_it_means():
     assert isolation.best() in isolation.MEANING
 
 
-def test_without_landlock_there_are_limits_only(anew, monkeypatch):
+NO_NAMESPACE = isolation._TRIAL.replace("namespace.leave()", "raise OSError")
+
+
+def test_where_namespaces_are_refused_there_is_landlock(anew, monkeypatch):
+    monkeypatch.setattr(isolation, "_TRIAL", NO_NAMESPACE)
+    assert isolation.best() == ("landlock" if landlock.version() else "process")
+
+
+def test_without_either_there_are_limits_only(anew, monkeypatch):
+    monkeypatch.setattr(isolation, "_TRIAL", NO_NAMESPACE)
     monkeypatch.setattr(landlock, "version", lambda: 0)
     assert isolation.best() == "process"
 
 
 def test_a_landlock_that_does_not_hold_is_not_believed(anew, monkeypatch):
     monkeypatch.setattr(landlock, "version", lambda: 7)
-    monkeypatch.setattr(isolation, "_TRIAL", isolation._TRIAL.replace("landlock.restrict", "print"))
+    monkeypatch.setattr(isolation, "_TRIAL", NO_NAMESPACE.replace("landlock.restrict", "print"))
     assert isolation.best() == "process"
+
+
+@pytest.mark.parametrize("gone", ["namespace.leave()", "namespace.furnish([inside], [outside])"])
+def test_a_namespace_that_does_not_hold_is_not_believed(anew, monkeypatch, gone):
+    monkeypatch.setattr(isolation, "_TRIAL", isolation._TRIAL.replace(gone, "pass"))
+    assert isolation.best() != "namespace"
+
+
+@alone
+def test_a_kernel_in_a_namespace_sees_nobody_and_nothing_that_is_hidden(background, tmp_path):
+    (tmp_path / "solutions").mkdir()
+    (tmp_path / "solutions" / "answers.py").write_text("answers = 42")
+
+    async def run():
+        pool = OwnPool(LIMITS, "namespace", size=0, hidden=(tmp_path / "solutions",))
+        kernel = await pool.take("cells")
+        look = f"import os\nprint(os.listdir({str(tmp_path / 'solutions')!r}), [n for n in os.listdir('/proc') if n.isdigit()])"
+        (printed,), failure = await run_cells(kernel, look)
+        level = pool.isolation
+        await pool.close()
+        return printed, failure, level
+
+    assert background.run(run()) == ("[] ['1', '2']\n", None, "namespace")
+
+
+@alone
+def test_a_kernel_that_cannot_be_forked_starts_one_level_down(background, monkeypatch):
+    monkeypatch.setattr(Template, "command", [sys.executable, "-c", "raise SystemExit(1)"])
+
+    async def run():
+        pool = OwnPool(LIMITS, "namespace", size=0)
+        kernel = await pool.take("cells")
+        printed, failure = await run_cells(kernel, "print('runs')")
+        level = pool.isolation
+        await pool.close()
+        return printed, failure, level
+
+    assert background.run(run()) == (["runs\n"], None, isolation.below_namespace())
 
 
 TRY = """
@@ -48,7 +102,7 @@ def tried(act):
 """
 
 
-@needs_landlock
+@restricted
 def test_a_kernel_writes_to_its_scratch_folder_and_nowhere_else(background, pool, tmp_path):
     kept = tmp_path / "kept"
     kept.write_text("kept")
@@ -71,8 +125,8 @@ def test_a_kernel_writes_to_its_scratch_folder_and_nowhere_else(background, pool
     inside, *refused, reading, own_home, library = (text.strip() for text in printed[1:])
     assert (inside, reading, own_home) == ("done", "done", "done")
     signal = refused.pop()
-    assert [*refused, library] == ["PermissionError"] * 5
-    if landlock.version() >= 6:
-        assert signal == "PermissionError"
+    assert {*refused, library} <= {"PermissionError", "OSError"}  # refused by Landlock, or a read-only file system
+    if landlock.version() >= 6 or isolation.best() == "namespace":
+        assert signal in ("PermissionError", "ProcessLookupError")
     assert kept.read_text() == "kept"
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]

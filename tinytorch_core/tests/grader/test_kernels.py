@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -28,6 +29,12 @@ def own_children():
     return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
+def number_inside(pid):
+    """The number by which a process goes in its own namespace."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8") if sys.platform == "linux" else ""
+    return next((int(line.split()[-1]) for line in status.splitlines() if line.startswith("NSpid")), pid)
+
+
 CHILDREN = """
 import subprocess, sys
 plain = subprocess.Popen(["sleep", "600"])
@@ -45,15 +52,16 @@ def test_nothing_that_a_kernel_started_outlives_it_and_other_kernels_do(backgrou
         (printed,), _ = await run_cells(kernel, CHILDREN)
         started = {process.pid for process in psutil.Process(kernel.pid).children(recursive=True)}
         before = {pid: running(pid) for pid in started}
+        inside = set(map(number_inside, started))
         await pool.kill(kernel)
         after = [running(pid) for pid in (kernel.pid, *started)]
         neighbours = await run_cells(neighbour, "print('still here')")
         await pool.discard(kernel, neighbour)
-        return printed, before, after, neighbours
+        return printed, inside, before, after, neighbours
 
-    printed, before, after, neighbours = background.run(run())
+    printed, inside, before, after, neighbours = background.run(run())
     assert len(printed.split()) == 5
-    assert {int(pid) for pid in printed.split()} <= before.keys()
+    assert {int(pid) for pid in printed.split()} <= inside
     assert all(before.values())
     assert not any(after)
     assert neighbours == (["still here\n"], None)
