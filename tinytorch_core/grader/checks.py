@@ -27,6 +27,7 @@ from tinytorch_core.grader.job import Accepted, Limits
 from tinytorch_core.grader.kernels import Kernel
 from tinytorch_core.kernel.checking import Check, collect, execute_checks, problems
 from tinytorch_core.kernel.plain import encode, foreign
+from tinytorch_core.kernel.verdicts import Outcome, outcome_of
 from tinytorch_core.report import CellFailure
 
 OUTSIDE = {"given", "wants", "judged"}
@@ -182,6 +183,15 @@ class Challenge:
     inputs: dict[str, Any]
     records: list[dict[str, Any]] = field(default_factory=list)
     reference: float = 0.0
+    _outcome: tuple[dict[str, Any], Outcome] | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict on the first record, worked out once: while the kernel still runs, for the sidebar, and then for the Report."""
+        record = self.records[0]
+        if self._outcome is None or self._outcome[0] is not record:
+            self._outcome = (record, outcome_of(self.check, self.inputs, record))
+        return self._outcome[1]
 
     @property
     def timed(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tinytorch_core.catalogue import Exercise
 from tinytorch_core.export import Export, locate
 from tinytorch_core.grader.checks import Challenge, Exchange
-from tinytorch_core.kernel.verdicts import Outcome, outcome_of, student_frame, too_slow
+from tinytorch_core.kernel.verdicts import Outcome, student_frame, too_slow
 from tinytorch_core.report import CellFailure, CheckResult, Stage, Stages
 
 
@@ -54,7 +54,7 @@ def judge_one(exchange: Exchange, challenge: Challenge) -> Outcome:
     if not challenge.records:
         return Outcome("missing", _why_missing(exchange.stopped))
     record = challenge.records[0]
-    outcome = outcome_of(challenge.check, challenge.inputs, record)
+    outcome = challenge.outcome
     if outcome.outcome != "passed" or not challenge.timed:
         return outcome
     if challenge in exchange.timed_last and exchange.clocks_disagree():

@@ -18,7 +18,8 @@ from tinytorch_core.kernel import speed
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME = 1, 4, 15
 IMPORTS = (
-    "ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.ipkernel", "ipywidgets", "matplotlib.pyplot", "numpy",
+    "ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.ipkernel", "ipywidgets", "matplotlib.pyplot",
+    "matplotlib_inline.backend_inline", "numpy", "numpy.random", "psutil", "statistics",
     "tinytorch_core.kernel.extension", "tinytorch_core.kernel.harness",
 )  # fmt: skip
 """What cells and checks need, and what it takes to be a kernel: a fork has them at once."""
