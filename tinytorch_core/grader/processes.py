@@ -29,7 +29,7 @@ def sweep(keepers: AbstractSet[int]) -> None:
     Where this process is a sub-reaper, what a killed kernel left behind comes back to it as a child.
     """
     for _ in range(50):
-        victims = [p for p in psutil.Process().children(recursive=True) if is_running(p) and not _kept(p, keepers)]
+        victims = [process for process in _outside(keepers) if is_running(process)]
         for act in (psutil.Process.suspend, psutil.Process.kill):
             for victim in victims:
                 _try(act, victim)
@@ -38,11 +38,24 @@ def sweep(keepers: AbstractSet[int]) -> None:
         _wait_for_end(victims)
 
 
-def _kept(process: psutil.Process, keepers: AbstractSet[int]) -> bool:
+def _outside(keepers: AbstractSet[int]) -> list[psutil.Process]:
+    """What descends from this process, but for `keepers` and what descends from them."""
+    family = psutil.Process().children(recursive=True)
+    parents = {process.pid: _parent(process) for process in family}
+
+    def kept(pid: int) -> bool:
+        while pid in parents and pid not in keepers:
+            pid = parents[pid]
+        return pid in keepers
+
+    return [process for process in family if not kept(process.pid)]
+
+
+def _parent(process: psutil.Process) -> int:
     try:
-        return any(p.pid in keepers for p in (process, *process.parents()))
-    except psutil.Error:
-        return False
+        return int(process.ppid())
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _wait_for_end(processes: list[psutil.Process]) -> None:
