@@ -87,19 +87,13 @@ class _Client(NotebookClient):
         if message["header"]["msg_type"] == "display_data" and MIME in content.get("data", {}):
             self.on_answers(content["data"][MIME])
             return None
-        if len(cell.outputs) >= MAX_OUTPUTS and message["header"]["msg_type"] in (
-            "stream",
-            "display_data",
-            "execute_result",
-        ):
-            return None
         return super().process_message(message, cell, cell_index)
 
     def output(
         self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
     ) -> NotebookNode | None:
         """Keep what was printed, and errors. nbclient would validate each output, and nobody looks at figures here."""
-        if msg["msg_type"] == "stream":
+        if msg["msg_type"] == "stream" and len(outs) < MAX_OUTPUTS:
             kept = {"output_type": "stream", "name": msg["content"]["name"], "text": msg["content"]["text"]}
             outs.append(NotebookNode(kept))  # type: ignore[no-untyped-call]
         elif msg["msg_type"] == "error":

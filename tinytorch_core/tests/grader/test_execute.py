@@ -107,9 +107,12 @@ def test_a_cell_that_throws_the_streams_away_does_not_silence_the_kernel(backgro
 
 
 def test_of_many_outputs_only_the_first_are_kept(background, kernel):
-    notebook = notebook_of("from IPython.display import display\nfor n in range(300): display(n)")
-    assert background.run(run_notebook(kernel, notebook, LIMITS, lambda index, outcome: None)) is None
-    assert len(notebook.cells[0].outputs) == execute.MAX_OUTPUTS
+    notebook = notebook_of("for n in range(300): print(n, flush=True)\n1 / 0")
+    failure = background.run(run_notebook(kernel, notebook, LIMITS, lambda index, outcome: None))
+    assert failure.error == "ZeroDivisionError"
+    kept = [output.text for output in notebook.cells[0].outputs if output.output_type == "stream"]
+    assert len(kept) == execute.MAX_OUTPUTS
+    assert kept[:3] == ["0\n", "1\n", "2\n"]
 
 
 def test_widgets_plots_and_shell_commands_of_honest_notebooks_work(background, kernel):
