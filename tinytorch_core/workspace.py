@@ -25,6 +25,7 @@ from tinytorch_core.export import INIT_HEADER, export, package_init
 from tinytorch_core.progress import Completion
 
 FOLDERS = (".tinytorch", "notebooks", "historical", "tinytorch")
+BACKUPS = ".tinytorch/backups"
 NOTEBOOK_LIMIT = 64 * 1024 * 1024
 LOCK_SECONDS = 30.0
 FRESH_NS = 2_000_000_000
@@ -52,7 +53,7 @@ class Workspace:
     def __init__(self, root: Path, course: Course) -> None:
         self.root = root.resolve()
         self.course = course
-        self.backups = Backups(self.root / ".tinytorch" / "backups")
+        self.backups = Backups(self.root / BACKUPS)
         self._lock = FileLock(self.root / ".tinytorch" / "workspace.lock", timeout=LOCK_SECONDS)
         self._edited: dict[str, tuple[tuple[Any, ...], bool]] = {}
 
@@ -135,7 +136,7 @@ class Workspace:
         """
         with _explained(f"{self.root} can't be brought up to date"), self.lock():
             self._make_folders()
-            for folder in FOLDERS:
+            for folder in (*FOLDERS, BACKUPS):
                 files.remove_temporaries(self.root / folder)
             self._write_course()
             self._add_notebooks(completions)
@@ -225,7 +226,7 @@ class Workspace:
             )
 
     def _make_folders(self) -> None:
-        for name in (*FOLDERS, ".tinytorch/backups", ".tinytorch/scratch"):
+        for name in (*FOLDERS, BACKUPS, ".tinytorch/scratch"):
             self._folder(name).mkdir(exist_ok=True)
 
     def _folder(self, name: str) -> Path:
