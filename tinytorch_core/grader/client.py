@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgspec
 
@@ -38,6 +39,19 @@ def _ignore(progress: Progress) -> None:
     """For callers that only want the Report."""
 
 
+@dataclass(eq=False)
+class _Waiting:
+    """Somebody who waits for a Report."""
+
+    report: asyncio.Future[Report]
+    on_event: OnEvent
+    begun: bool = False
+
+
+class _NeverBegun(GraderError):
+    """The worker ended before it began with an attempt."""
+
+
 class Grader:
     """One worker process, started when first needed."""
 
@@ -47,7 +61,7 @@ class Grader:
         self.isolation = ""
         self._pool = pool
         self._process: asyncio.subprocess.Process | None = None
-        self._waiting: dict[str, tuple[asyncio.Future[Report], OnEvent]] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._reader: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._heard = 0.0
@@ -122,20 +136,40 @@ class Grader:
             await self._reader
 
     async def _submit(self, attempt: str, module: str, message: ToWorker, on_event: OnEvent) -> Report:
-        future: asyncio.Future[Report] = asyncio.get_running_loop().create_future()
         try:
-            await self.start()
-            self._warm.clear()
-            self._waiting[attempt] = (future, on_event)
-            await self._send(message)
-            return await future
+            try:
+                return await self._ask(attempt, message, on_event)
+            except _NeverBegun:  # it was dead or dying when it was asked: another one is, once
+                await self._gone()
+                return await self._ask(attempt, message, on_event)
         except (GraderError, ConnectionError) as error:
             text = f"The grader stopped before it was done ({error}). Nothing of yours is lost; run it again."
             return Report(
                 attempt=attempt, module=module, state="done", verdict="interrupted", message=text, started=time.time()
             )
+
+    async def _ask(self, attempt: str, message: ToWorker, on_event: OnEvent) -> Report:
+        """What the worker answers. Raises _NeverBegun if it ends without having said anything about this attempt."""
+        waiting = _Waiting(asyncio.get_running_loop().create_future(), on_event)
+        try:
+            await self.start()
+            self._warm.clear()
+            self._waiting[attempt] = waiting
+            await self._send(message)
+            return await waiting.report
+        except (GraderError, ConnectionError) as error:
+            raise error if waiting.begun else _NeverBegun(str(error)) from error
         finally:
             self._waiting.pop(attempt, None)
+
+    async def _gone(self) -> None:
+        """Wait until the worker's guard has cleaned up after it."""
+        process = self._process
+        if process is not None:
+            try:
+                await asyncio.wait_for(process.wait(), timeout=10)
+            except asyncio.TimeoutError:
+                self._kill(process)
 
     async def _send(self, message: ToWorker) -> None:
         if self._process is None or self._process.stdin is None:
@@ -167,23 +201,24 @@ class Grader:
         if isinstance(message, Ready):
             self.isolation, self._worker = message.isolation, message.pid
             self._problem = message.problem
-            if (
-                message.warm and not self._waiting
-            ) or message.problem:  # what is on its way to the worker will take them
+            taken = bool(self._waiting)  # what is on its way to the worker will take the kernels that are warm now
+            if message.problem or (message.warm and not taken):
                 self._warm.set()
         elif isinstance(message, Event) and message.progress.attempt in self._waiting:
-            self._waiting[message.progress.attempt][1](message.progress)
+            waiting = self._waiting[message.progress.attempt]
+            waiting.begun = True
+            waiting.on_event(message.progress)
         elif isinstance(message, Done) and message.report.attempt in self._waiting:
-            future = self._waiting[message.report.attempt][0]
+            future = self._waiting[message.report.attempt].report
             if not future.done():
                 future.set_result(message.report)
 
     def _fail(self, reason: str) -> None:
         self._problem = f"The grader stopped ({reason}). Try again; `tito doctor` looks at what it needs."
         self._warm.set()  # nobody should wait for a worker that is gone
-        for future, _ in self._waiting.values():
-            if not future.done():
-                future.set_exception(GraderError(reason))
+        for waiting in self._waiting.values():
+            if not waiting.report.done():
+                waiting.report.set_exception(GraderError(reason))
 
     async def _guard(self, process: asyncio.subprocess.Process) -> None:
         """Kill a worker that has fallen silent."""

@@ -108,6 +108,15 @@ class GradingService:
         while len(self._finished) > KEPT:
             self._finished.popitem(last=False)
         self._announce_verdict(run, report)
+        if report.verdict == "interrupted":
+            self._background(self._start_again())
+
+    async def _start_again(self) -> None:
+        """The worker has died: have another one ready before the next click."""
+        try:
+            await self.warm()
+        except TinyTorchError as error:  # whoever clicks next is told
+            self._log.warning("The grader did not start again: %s", error.message)
 
     async def _judged(self, run: Run) -> Report:
         """The final Report, whatever happens: a grading that fails to judge must end, and say so."""
