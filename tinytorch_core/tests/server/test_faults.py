@@ -22,6 +22,7 @@ import requests
 
 from tinytorch_core import catalogue, studying
 from tinytorch_core.grader.processes import is_running
+from tinytorch_core.server import handlers
 from tinytorch_core.studying import Study
 
 pytestmark = [pytest.mark.kernels, pytest.mark.faults, pytest.mark.skipif(sys.platform == "win32", reason="kill -9")]
@@ -230,3 +231,21 @@ def test_two_hundred_requests_at_once_are_all_answered(server: Server, study: St
         assert server.report(attempt)["state"] == "done"
     assert server.complete()["verdict"] == "passed"
     assert study.store.attempts("01_counting", 50)[0].verdict == "passed"
+
+
+JUPYTERS_OWN = ("missing_required_header", "unsupported_method")
+"""Checks of what Jupyter answers in our place: 403 to strangers, and 405 without a list to TRACE."""
+ON_PURPOSE = ("use_after_free",)
+"""A cancelled attempt can still be read: it says that it was cancelled."""
+
+
+def test_whatever_is_asked_is_answered_as_described(server: Server) -> None:
+    """Schemathesis makes hundreds of requests of openapi.yaml, fitting and not, and holds the answers to it."""
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")), "run", str(Path(handlers.__file__).parent / "openapi.yaml"),
+        "--url", f"http://127.0.0.1:{server.port}/tinytorch/api", "--header", f"Authorization: token {server.token}",
+        "--exclude-checks", ",".join((*JUPYTERS_OWN, *ON_PURPOSE)), "--max-examples", "50", "--continue-on-failure", "--no-color",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=server.folder.parent)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert "Tested: 13" in done.stdout
