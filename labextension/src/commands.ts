@@ -8,7 +8,7 @@ import type { Notebooks } from './notebook/notebooks';
 import type { HistoricalView, ModuleView } from './schema';
 import type { ICourseModel } from './tokens';
 import { CommandIDs } from './tokens';
-import { isActive, label, messageOf } from './words';
+import { isActive, label, messageOf, RESTORE } from './words';
 
 type Args = ReadonlyPartialJSONObject;
 
@@ -140,7 +140,7 @@ function addModuleCommands({ commands, model, notebooks, actions }: Commands.IOp
 
   add(CommandIDs.complete, 'Complete module', completeModule, idle);
   add(CommandIDs.check, 'Check only', m => actions.complete(m, true), idle);
-  add(CommandIDs.restore, 'Restore exercise cells', m => actions.restore(m), idle);
+  add(CommandIDs.restore, RESTORE, m => actions.restore(m), idle);
   add(CommandIDs.reset, 'Reset notebook…', m => actions.reset(m), idle);
   add(CommandIDs.attempts, 'Attempts…', m => actions.attempts(m));
   add(CommandIDs.changes, 'My changes', m => actions.changes(m));

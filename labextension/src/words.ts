@@ -1,6 +1,9 @@
 import type { CheckResult, ModuleView, Report } from './schema';
 import type { IRun } from './tokens';
 
+/** What the messages of a grading call the command that puts a notebook's cells right. */
+export const RESTORE = 'Restore cells';
+
 /** The stages in the order they run, as students read them. */
 export const STAGES: readonly (readonly [id: string, title: string])[] = [
   ['unit', 'Unit'],

@@ -102,6 +102,19 @@ describe('the report', () => {
     expect(screen.getAllByText('could not be judged').length).toBeGreaterThan(0);
   });
 
+  it('puts lost cells right with one click', () => {
+    const message =
+      'The cell of exercise tensor-add is missing. “Restore cells” puts it right and keeps a backup.';
+    show(finished({ verdict: 'error', message, stages: [] }));
+    fireEvent.click(screen.getByRole('button', { name: 'Restore cells' }));
+    expect(execute).toHaveBeenCalledWith(CommandIDs.restore, { module: '02_tensor' });
+  });
+
+  it('offers that only where cells are lost', () => {
+    show(finished({ verdict: 'error', message: 'The machine was too busy.' }));
+    expect(screen.queryByRole('button', { name: 'Restore cells' })).toBeNull();
+  });
+
   it('shows the cell that stopped', () => {
     show(
       finished({

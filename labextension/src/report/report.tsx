@@ -2,7 +2,7 @@ import * as React from 'react';
 import type { CheckResult, CourseView, Report as Value } from '../schema';
 import type { Execute } from '../tokens';
 import { CommandIDs } from '../tokens';
-import { allChecks, count, stageTitle, stoppedAtStub } from '../words';
+import { allChecks, count, RESTORE, stageTitle, stoppedAtStub } from '../words';
 import { Check, Hint, Message } from './check';
 import { StateIcon } from './icon';
 import { Prose } from './prose';
@@ -26,6 +26,7 @@ export function Report({ report, course, execute }: Report.IProps): JSX.Element 
       data-testid="tinytorch-report"
       data-verdict={report.verdict}
     >
+      <Damage report={report} execute={execute} />
       <Failure report={report} reveal={reveal} />
       <Blame report={report} course={course} reveal={reveal} />
       {report.stages.map(stage => (
@@ -39,6 +40,22 @@ export function Report({ report, course, execute }: Report.IProps): JSX.Element 
 }
 
 type Reveal = (cell: string | null, exercise?: string, module?: string) => void;
+
+/** What puts right the cells that the message says are missing, doubled or retyped. */
+function Damage({ report, execute }: { report: Value; execute: Execute }): JSX.Element | null {
+  if (report.verdict !== 'error' || !report.message.includes(`“${RESTORE}”`)) {
+    return null;
+  }
+  return (
+    <button
+      type="button"
+      className="jp-TinyTorch-button"
+      onClick={() => execute(CommandIDs.restore, { module: report.module })}
+    >
+      {RESTORE}
+    </button>
+  );
+}
 
 /** The first cell of the notebook that did not run. */
 function Failure({ report, reveal }: { report: Value; reveal: Reveal }): JSX.Element | null {

@@ -67,4 +67,21 @@ test.describe('when the student’s code goes wrong', () => {
     await expect(cell).toBeInViewport();
     await expect(student.module('01_setup')).toHaveAttribute('data-state', 'available');
   });
+
+  test('a deleted exercise cell is named, and one click puts it back', async ({ page }) => {
+    await student.solve('01_setup');
+    await (await student.cell('def readable_bytes')).locator('.cm-content').click();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('d');
+    await page.keyboard.press('d');
+    await expect(student.notebook.locator('.jp-Cell', { hasText: 'def readable_bytes' })).toHaveCount(0);
+    await complete();
+    const run = await student.verdict('01_setup');
+    await expect(run).toContainText(/The cell of exercise \S+ is missing/);
+    await run.getByRole('button', { name: 'Restore cells' }).click();
+    await expect(page.getByText(/Put \S+ back/).first()).toBeVisible();
+    await student.cell('def readable_bytes');
+    await complete();
+    await expect(await student.verdict('01_setup')).toContainText('Not written yet');
+  });
 });
