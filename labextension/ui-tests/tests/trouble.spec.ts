@@ -74,7 +74,9 @@ test.describe('when the student’s code goes wrong', () => {
     await page.keyboard.press('Escape');
     await page.keyboard.press('d');
     await page.keyboard.press('d');
-    await expect(student.notebook.locator('.jp-Cell', { hasText: 'def readable_bytes' })).toHaveCount(0);
+    await expect(
+      student.notebook.locator('.jp-Cell', { hasText: 'def readable_bytes' })
+    ).toHaveCount(0);
     await complete();
     const run = await student.verdict('01_setup');
     await expect(run).toContainText(/The cell of exercise \S+ is missing/);
