@@ -18,9 +18,11 @@ from tinytorch_core.kernel import speed
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME = 1, 4, 15
 IMPORTS = (
-    "ipykernel.kernelapp", "ipykernel.zmqshell", "ipykernel.ipkernel", "ipywidgets", "matplotlib.pyplot",
-    "matplotlib_inline.backend_inline", "numpy", "numpy.random", "psutil", "statistics",
-    "tinytorch_core.kernel.extension", "tinytorch_core.kernel.harness",
+    "IPython.core.completerlib", "IPython.core.debugger", "IPython.core.logger", "IPython.core.oinspect", "IPython.extensions.storemagic",
+    "_pytest._argcomplete", "_pytest.helpconfig", "_pytest.skipping", "_pytest.warnings", "faulthandler", "ipykernel.kernelapp",
+    "ipykernel.zmqshell", "ipykernel.ipkernel", "ipywidgets", "matplotlib.backends.backend_template", "matplotlib.pyplot",
+    "matplotlib_inline.backend_inline", "numpy", "numpy.random", "psutil", "statistics", "tinytorch_core.kernel.extension",
+    "tinytorch_core.kernel.harness", "tinytorch_core.kernel.landlock", "tornado.locks", "tornado.platform.asyncio", "tornado.queues",
 )  # fmt: skip
 """What cells and checks need, and what it takes to be a kernel: a fork has them at once."""
 
@@ -88,6 +90,10 @@ def _limit_posix(limits: dict[str, Any]) -> None:
 
 
 def import_what_is_used() -> None:
+    if "ipykernel.debugger" not in sys.modules:
+        sys.modules["debugpy"] = None  # type: ignore[assignment]  # a hundred modules in each kernel, and nobody debugs a grading
+        importlib.import_module("ipykernel.debugger")
+        del sys.modules["debugpy"]
     for name in IMPORTS:
         importlib.import_module(name)
 
