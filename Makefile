@@ -40,7 +40,7 @@ lab: setup ## start JupyterLab on a workspace (DIR=folder PORT=number ARGS="--no
 
 setup: .stamps/build ## install and build everything, start nothing
 
-test: lint types unit course test-wheel test-browser ## every check there is; what CI runs
+test: lint types unit test-faults course test-wheel test-browser ## every check there is; what CI runs
 
 check: lint types quick ## the quick loop: style, types, unit tests that start no kernel
 
@@ -68,8 +68,8 @@ course: setup ## the course checks itself: solutions pass, untouched notebooks d
 test-wheel: setup ## build the wheel, install it elsewhere, use it
 	.venv/bin/python -m pytest -m slow $(ARGS)
 
-test-faults: setup ## hostile notebooks against the grader: minutes (not part of `make test`)
-	.venv/bin/python -m pytest -m faults $(ARGS)
+test-faults: setup ## hostile notebooks against the grader, kills and floods against the server
+	.venv/bin/python -m pytest -m faults -n 2 --dist loadfile $(ARGS)
 
 test-browser: setup .stamps/ui-tests ## a student's journey in Chromium (CHROMIUM=path, ARGS="-g words")
 	node_modules/.bin/tsc --project $(UI_TESTS)

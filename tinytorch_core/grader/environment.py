@@ -27,7 +27,6 @@ def environment(folder: Path) -> dict[str, str]:
         "MPLCONFIGDIR": str(matplotlib_cache()),
         "MALLOC_ARENA_MAX": "2",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "TINYTORCH_HEADLESS": "1",
     }
 

@@ -47,6 +47,7 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
             context.setsockopt(zmq.SNDHWM, 0)  # else output beyond a thousand messages is dropped, its end among it
             super().init_iopub(context)  # type: ignore[no-untyped-call]
 
+    sys.breakpointhook = lambda *arguments, **named: None  # as in JupyterLab, where its debugger is not at work
     OutStream.flush_timeout = None  # type: ignore[assignment]  # else a slow machine says that a cell has ended before it has sent what was printed
 
     GradingKernelApp.launch_instance()

@@ -6,6 +6,7 @@ Every answer carries the run's nonce; who compares is the worker, outside (grade
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -100,6 +101,9 @@ def run(payload: str, timed: bool = False, send: Callable[[str], None] = publish
     streams = sys.stdout, sys.stderr
     package, broken = _package(job)
     sys.stdout, sys.stderr = streams  # pytest needs them, whatever the module has put in their place
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = (
+        "1"  # the module may have cleared it, and what else is installed is no business of ours
+    )
     observations = {}
     for check in job["checks"]:
         body, inputs = namespace[check["id"]], plain.unwrap(plain.decode(check["inputs"]))
