@@ -33,6 +33,7 @@ from tinytorch_core.grader.messages import (
 from tinytorch_core.report import Progress, Report
 
 OnEvent = Callable[[Progress], None]
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows, either ends a process at once
 
 
 def _ignore(progress: Progress) -> None:
@@ -231,6 +232,6 @@ class Grader:
         """Kill the worker; its guard then cleans up after it. Before the worker has said its id, kill the guard, and both die."""
         with contextlib.suppress(ProcessLookupError):
             if self._worker:
-                os.kill(self._worker, signal.SIGKILL)
+                os.kill(self._worker, KILL)
             else:
                 process.kill()

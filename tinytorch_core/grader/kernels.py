@@ -7,10 +7,10 @@ beforehand saves the rest. A kernel serves one grading and is then killed with e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections import deque
@@ -88,10 +88,8 @@ def kernel_environment(folder: Path) -> dict[str, str]:
 
 
 def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).kill()
 
 
 class Pool:

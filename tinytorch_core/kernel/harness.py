@@ -25,7 +25,7 @@ FLUSH_AFTER = 0.05
 """Seconds. Fast checks share a message, because each costs the client about a millisecond; slow ones tick."""
 
 PYTEST_ARGS = (
-    "-c", "/dev/null", "--rootdir", "/", "--noconftest", "-p", "no:cacheprovider", "-p", "no:terminal",
+    "-c", os.devnull, "--rootdir", "/", "--noconftest", "-p", "no:cacheprovider", "-p", "no:terminal",
     "-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:faulthandler", "-p", "no:junitxml",
     "-p", "no:logging", "-p", "no:capture", "-p", "no:doctest", "-p", "no:unittest", "-p", "no:stepwise",
     "-p", "no:setuponly", "-p", "no:setupplan", "-p", "no:debugging", "-p", "no:pastebin", "-p", "no:legacypath",

@@ -7,7 +7,6 @@ next child is to be alone, `furnish` in that child. See unshare(2), mount(2), mo
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import socket
 import struct
@@ -57,6 +56,8 @@ def furnish(writable: Sequence[str], hidden: Sequence[str]) -> None:
 
 
 def _start_loopback() -> None:
+    import fcntl  # not on Windows, where this file is read, too
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 

@@ -1,6 +1,7 @@
 """The best isolation that this machine allows, tried with a real process and felt by a real kernel."""
 
 import os
+import subprocess
 import sys
 from uuid import uuid4
 
@@ -93,6 +94,7 @@ def test_a_kernel_that_cannot_be_forked_starts_one_level_down(background, monkey
 
 TRY = """
 import os
+import subprocess
 def tried(act):
     try:
         act()
@@ -130,3 +132,26 @@ def test_a_kernel_writes_to_its_scratch_folder_and_nowhere_else(background, pool
         assert signal in ("PermissionError", "ProcessLookupError")
     assert kept.read_text() == "kept"
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+ELSEWHERE = """
+import asyncio, sys
+sys.platform = sys.argv[1]
+sys.modules.update({name: None for name in sys.argv[2:]})
+import tinytorch_core.kernel.boot, tinytorch_core.kernel.harness, tinytorch_core.kernel.landlock, tinytorch_core.kernel.namespace
+from tinytorch_core.grader import template
+from tinytorch_core.kernel import landlock
+assert landlock.version() == 0 and template.begin() is None
+"""
+
+
+@pytest.mark.parametrize("platform", [("darwin",), ("win32", "fcntl", "resource", "termios", "pwd", "grp")])
+def test_what_a_kernel_runs_can_be_imported_on_other_systems(platform):
+    """As far as that can be tried here: by their names, and without the modules that they do not have."""
+    subprocess.run([sys.executable, "-I", "-c", ELSEWHERE, *platform], check=True, timeout=60)
+
+
+def test_on_other_systems_kernels_have_limits_only(anew, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert isolation.best() == "process"
+    assert "nothing stops them from writing elsewhere" in isolation.MEANING["process"]
