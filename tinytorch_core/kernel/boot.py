@@ -40,7 +40,17 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
     import_what_is_used()
     import zmq
     from ipykernel.iostream import OutStream
+    from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
+
+    class GradingKernel(IPythonKernel):
+        """Leaves out two of five messages a cell: who runs cells one by one knows what it asked, and that the kernel is busy with it."""
+
+        def _publish_execute_input(self, *arguments: Any, **named: Any) -> None: ...
+
+        def _publish_status(self, status: str, *arguments: Any, **named: Any) -> None:
+            if status != "busy":
+                super()._publish_status(status, *arguments, **named)  # type: ignore[no-untyped-call]
 
     class GradingKernelApp(IPKernelApp):
         def init_iopub(self, context: zmq.Context[Any]) -> None:
@@ -50,7 +60,7 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
     sys.breakpointhook = lambda *arguments, **named: None  # as in JupyterLab, where its debugger is not at work
     OutStream.flush_timeout = None  # type: ignore[assignment]  # else a slow machine says that a cell has ended before it has sent what was printed
 
-    GradingKernelApp.launch_instance()
+    GradingKernelApp.launch_instance(kernel_class=GradingKernel)
 
 
 def bind_to(parent: int, name: bytes) -> None:
