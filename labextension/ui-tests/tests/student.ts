@@ -32,6 +32,7 @@ interface IApp {
 declare global {
   interface Window {
     jupyterapp: IApp;
+    reverting?: Promise<void>;
   }
 }
 
@@ -139,7 +140,8 @@ export class Student {
     await this.page.evaluate(async wanted => {
       const { context } = window.jupyterapp.shell.currentWidget ?? {};
       if (context?.path === wanted) {
-        await context.revert();
+        window.reverting = context.revert(); // what nothing holds may be collected before it is done
+        await window.reverting;
       }
     }, path);
   }
