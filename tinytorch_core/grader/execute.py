@@ -210,7 +210,17 @@ def _raised(index: int, cell: NotebookNode, error: CellExecutionError) -> CellFa
         error=str(error.ename)[:200],
         message=str(error.evalue)[:2000],
         traceback=ANSI.sub("", traceback)[-20_000:],
+        hint=_hint(f"{error.ename}: {error.evalue}"),
     )
+
+
+def _hint(said: str) -> str:
+    """What is different while a notebook is graded, where an error looks as if that were its cause."""
+    if any(words in said for words in ("Read-only file system", "PermissionError")):
+        return "While it is graded, a notebook can write only to its own folder: use a file name without a folder before it."
+    if any(words in said for words in ("name resolution", "Name or service not known", "Network is unreachable")):
+        return "While it is graded, a notebook may have no network: put the file beside it, and read it from there."
+    return ""
 
 
 def _stopped(index: int, cell: NotebookNode, kernel: Kernel, limits: Limits, seconds: float) -> CellFailure:

@@ -100,6 +100,21 @@ def test_an_error_is_told_by_its_name_and_the_kernel_lives(background, kernel, s
     assert background.run(run_cells(kernel, "1")) == ([""], None)
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("raise OSError(30, 'Read-only file system', '/x')", "only to its own folder"),
+        ("raise PermissionError(13, 'Permission denied', '/x')", "only to its own folder"),
+        ("raise OSError(-3, 'Temporary failure in name resolution')", "may have no network"),
+    ],
+)
+def test_an_error_that_comes_from_being_graded_is_explained(background, kernel, source, words):
+    _, failure = background.run(run_cells(kernel, source))
+    assert words in failure.hint
+    _, failure = background.run(run_cells(kernel, "1 / 0"))
+    assert failure.hint == ""
+
+
 def test_a_cell_that_throws_the_streams_away_does_not_silence_the_kernel(background, kernel):
     cells = ["import sys; sys.stdout = sys.stderr = None", "print('heard')"]
     printed, failure = background.run(run_cells(kernel, *cells))
