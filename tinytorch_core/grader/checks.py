@@ -7,7 +7,6 @@ name that only they use, are cut out of what is sent, so that no wanted value is
 from __future__ import annotations
 
 import ast
-import json
 import secrets
 import time
 import traceback
@@ -305,7 +304,7 @@ class Exchange:
         return not claimed <= self.outside_seconds <= 1.5 * claimed + CLOCK_SLACK + 4 * self.reference_seconds
 
     def _payload(self, challenges: list[Challenge]) -> str:
-        return json.dumps(
+        return msgspec.json.encode(
             {
                 "nonce": self.nonce,
                 "module": self.package.name,
@@ -318,7 +317,7 @@ class Exchange:
                     {"id": c.check.id, "inputs": encode(c.inputs), "repeat": REPEAT} for c in challenges
                 ],
             }
-        )  # fmt: skip
+        ).decode()  # fmt: skip
 
     def receive(
         self, function: str, message: Any, on_answer: Callable[[Challenge], None] = lambda challenge: None

@@ -29,6 +29,7 @@ from tinytorch_core.grader.isolation import Level, below_namespace
 from tinytorch_core.grader.job import MIB, Limits
 from tinytorch_core.grader.processes import sweep
 from tinytorch_core.grader.template import Template
+from tinytorch_core.kernel.boot import BEGUN
 
 Role = Literal["cells", "checks"]
 
@@ -62,6 +63,14 @@ class Kernel:
     @property
     def scratch(self) -> Path:
         return self.folder / "work"
+
+    @property
+    def begun(self) -> int:
+        """How many cells it has begun, by its own account."""
+        try:
+            return (self.folder / BEGUN).stat().st_size
+        except OSError:
+            return 0
 
     def alive(self) -> bool:
         try:

@@ -5,16 +5,20 @@ On Linux it is forked from kernel/template.py. Elsewhere: python -I -B -m tinyto
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinytorch_core.kernel import speed
+
+BEGUN = "begun"
+"""A file in the kernel's folder: a byte for every cell that it has begun."""
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME = 1, 4, 15
 IMPORTS = (
@@ -43,10 +47,13 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
     from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
 
+    note_beginning = _noting(os.path.join(settings["writable"][0], BEGUN))
+
     class GradingKernel(IPythonKernel):
         """Leaves out two of five messages a cell: who runs cells one by one knows what it asked, and that the kernel is busy with it."""
 
-        def _publish_execute_input(self, *arguments: Any, **named: Any) -> None: ...
+        def _publish_execute_input(self, *arguments: Any, **named: Any) -> None:
+            note_beginning()
 
         def _publish_status(self, status: str, *arguments: Any, **named: Any) -> None:
             if status != "busy":
@@ -58,6 +65,7 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
             super().init_iopub(context)  # type: ignore[no-untyped-call]
 
     sys.breakpointhook = lambda *arguments, **named: None  # as in JupyterLab, where its debugger is not at work
+    GradingKernel._execute_sleep = 0.0  # type: ignore[assignment]  # lest a reply overtakes the output, which nbclient waits for anyway
     OutStream.flush_timeout = None  # type: ignore[assignment]  # else a slow machine says that a cell has ended before it has sent what was printed
 
     GradingKernelApp.launch_instance(kernel_class=GradingKernel)
@@ -98,6 +106,18 @@ def _limit_posix(limits: dict[str, Any]) -> None:
         from tinytorch_core.kernel import landlock
 
         landlock.restrict(limits["writable"])
+
+
+def _noting(path: str, open=os.open, write=os.write, close=os.close) -> Callable[[], None]:  # type: ignore[no-untyped-def]
+    """A function that adds a byte to a file, whatever student code has made of `os`. Where it can't, the cell runs all the same."""
+
+    def note() -> None:
+        with contextlib.suppress(OSError):
+            file = open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            write(file, b".")
+            close(file)
+
+    return note
 
 
 def import_what_is_used() -> None:

@@ -68,6 +68,44 @@ def test_the_first_error_ends_the_run_and_is_located(background, kernel):
     assert "\x1b" not in failure.traceback
 
 
+def test_a_kernel_has_the_next_cell_before_it_is_asked_for(background, kernel):
+    begun = []
+
+    def on_cell(index, outcome):
+        if (index, outcome) == (0, "passed"):  # the event loop stands still: nothing more is sent
+            end = time.monotonic() + 30
+            while kernel.begun < before + 2 and time.monotonic() < end:
+                time.sleep(0.001)
+            begun.append(kernel.begun - before)
+
+    before = kernel.begun
+    assert background.run(run_notebook(kernel, notebook_of("1", "2", "3"), LIMITS, on_cell)) is None
+    assert begun == [2]
+    assert kernel.begun - before == 3
+
+
+MUTE = "get_ipython().kernel.session.send = lambda *given, **named: {'content': {'status': 'ok'}}"
+
+
+def test_a_cell_that_ends_python_is_named_though_nothing_was_heard_of_the_one_before(background, pool):
+    async def run(*sources):
+        kernel = await pool.take("cells")
+        said: list[tuple[int, str]] = []
+        failure = await run_notebook(kernel, notebook_of(*sources), LIMITS, lambda *cell: said.append(cell))
+        await pool.discard(kernel)
+        return failure, said
+
+    failure, said = background.run(run("1", MUTE, "# only a remark", "import os; os._exit(0)", "2"))
+    assert (failure.index, failure.error) == (3, "KernelDied")
+    assert said[2:] == [(1, "running"), (1, "passed"), (3, "running"), (3, "failed")]
+    failure, said = background.run(run("1", MUTE + "; import os; os._exit(0)", "2"))
+    assert (failure.index, said[-1]) == (1, (1, "failed"))
+    failure, said = background.run(run("1", "1 / 0", "import os; os._exit(0)", "2"))
+    assert (failure.index, failure.error) == (1, "ZeroDivisionError")
+    failure, said = background.run(run("1", "2", MUTE + "; import os; os._exit(0)"))
+    assert (failure.index, said[-1]) == (2, (2, "failed"))
+
+
 def test_a_failing_cell_is_announced_as_failed_and_named_by_its_id(background, kernel):
     notebook = notebook_of("1 / 0")
     said: list[tuple[int, str]] = []
