@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .SUFFIXES:
 .NOTPARALLEL:
-.PHONY: help lab setup test check lint types quick unit course test-wheel test-faults test-browser screenshot bench bench-peers bench-framework format clean
+.PHONY: help lab setup test check lint types quick unit course test-wheel test-faults test-browser screenshot bench bench-footprint bench-peers bench-framework format clean
 
 # A stamp is not believed when what it stands for is gone: a moved or copied checkout, a removed Python, a deleted build.
 ifneq ($(shell [ "`cat .stamps/venv 2>/dev/null`" = "$(CURDIR)" ] && .venv/bin/python -c 'print("runs")' 2>/dev/null),runs)
@@ -80,6 +80,9 @@ screenshot: setup .stamps/ui-tests ## draw docs/screenshot.png again
 
 bench: setup ## what a verdict costs (ARGS=--json)
 	@.venv/bin/python benchmarks/verdict.py $(ARGS)
+
+bench-footprint: setup ## memory beside the server, and what it adds to JupyterLab's start (ARGS=--json)
+	@.venv/bin/python benchmarks/footprint.py $(ARGS)
 
 bench-peers: .stamps/install ## the same work by nbgrader, papermill and nbclient, where they are installed (ARGS="--python PATH")
 	@.venv/bin/python benchmarks/peers.py $(ARGS)

@@ -109,6 +109,12 @@ class RunningServer:
             raise RuntimeError(json.dumps(self._ask("GET", f"attempts/{attempt}"), indent=1)[:4000])
         return Timing(first, seconds)
 
+    def seconds_of_a_look(self) -> float:
+        """At the course, as the sidebar does."""
+        start = time.perf_counter()
+        self._ask("GET", "course")
+        return time.perf_counter() - start
+
     def flood(self, module: Module, count: int = 200) -> list[float]:
         """Seconds that each look at the course takes when `count` requests come at once, every other one a click on "Complete module"."""
 

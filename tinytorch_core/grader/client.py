@@ -17,6 +17,7 @@ from tinytorch_core.catalogue import Course
 from tinytorch_core.errors import GraderError
 from tinytorch_core.grader.job import GradeJob, Limits, RunJob
 from tinytorch_core.grader.messages import (
+    IDLE_SECONDS,
     MAX_LINE,
     SILENCE_SECONDS,
     START_SECONDS,
@@ -56,11 +57,14 @@ class _NeverBegun(GraderError):
 class Grader:
     """One worker process, started when first needed."""
 
-    def __init__(self, course: Course, limits: Limits | None = None, *, pool: int = 1) -> None:
+    def __init__(
+        self, course: Course, limits: Limits | None = None, *, pool: int = 1, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
         self.course = course
         self.limits = limits or Limits()
         self.isolation = ""
         self._pool = pool
+        self._idle_seconds = idle_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._waiting: dict[str, _Waiting] = {}
         self._reader: asyncio.Task[None] | None = None
@@ -87,7 +91,13 @@ class Grader:
             self._reader = asyncio.ensure_future(self._read(self._process))
             self._watch = asyncio.ensure_future(self._guard(self._process))
             await self._send(
-                Start(course=str(self.course.toml), root=str(self.course.root), limits=self.limits, pool=self._pool)
+                Start(
+                    course=str(self.course.toml),
+                    root=str(self.course.root),
+                    limits=self.limits,
+                    pool=self._pool,
+                    idle_seconds=self._idle_seconds,
+                )
             )
 
     async def warm(self) -> None:

@@ -9,6 +9,7 @@ from tinytorch_core.report import Progress, Report
 
 MAX_LINE = 256 * 1024 * 1024
 HEARTBEAT_SECONDS = 1.0
+IDLE_SECONDS = 600.0
 START_SECONDS = 120.0
 SILENCE_SECONDS = 10.0
 """A worker that says nothing for so long is stuck: its client kills it and starts another. Its start may take longer."""
@@ -21,7 +22,7 @@ class Start(msgspec.Struct, tag=True):
     root: str
     limits: Limits
     pool: int = 1
-    idle_seconds: float = 600.0
+    idle_seconds: float = IDLE_SECONDS
     """After so long without work the kernels that wait for it are ended: they hold memory that others on a shared machine want."""
 
 

@@ -30,7 +30,7 @@ print(json.dumps({
     "read": os.read(0, 10).decode(),
     "folder": os.getcwd(), "environment": dict(os.environ), "path": sys.path, "flags": [sys.flags.isolated, sys.flags.no_user_site],
     "bytecode": sys.dont_write_bytecode,
-    "imported": [name in sys.modules for name in ("numpy", "matplotlib.pyplot")],
+    "imported": [name in sys.modules for name in ("numpy", "matplotlib.pyplot", "debugpy")],
 }))
 """
 
@@ -88,8 +88,20 @@ def test_it_starts_beside_the_notebook_and_without_the_users_own_packages(told, 
     assert told["bytecode"] is True
 
 
-def test_what_every_notebook_imports_is_imported_already(told):
-    assert told["imported"] == [True, True]
+def test_what_every_notebook_imports_is_imported_already_and_no_debugger(told):
+    assert told["imported"] == [True, True, False]
+
+
+def test_of_a_cell_it_tells_what_it_printed_and_that_it_has_ended(background, kernel):
+    async def heard():
+        asked, kinds = kernel.client.execute("print(1)"), []
+        while kinds[-1:] != ["status"]:
+            message = await kernel.client.get_iopub_msg(timeout=30)
+            if message["parent_header"].get("msg_id") == asked:
+                kinds.append(message["msg_type"])
+        return kinds
+
+    assert background.run(heard()) == ["stream", "status"]
 
 
 def test_a_kernel_whose_worker_is_gone_ends_at_once():
