@@ -1016,10 +1016,14 @@ def cross_entropy_backward(gradient, probabilities, logits, targets):
 #| export
 @rule(gelu)
 def gelu_backward(gradient, kept, x):
-    twice, squared = 2 * math.sqrt(2 / math.pi), x * x
-    with np.errstate(over="ignore"):  # far to the left it is 1 / inf, which is the 0 it should be
-        share = 1 / (1 + np.exp(-twice * x * (1 + 0.044715 * squared)))  # (1 + tanh(…)) / 2, and faster
-    return gradient * share * (1 + x * (1 - share) * (twice + twice * 0.134145 * squared))
+    share = np.divide(kept, x, out=np.full_like(x, 0.5), where=x != 0)  # (1 + tanh(…)) / 2, which x was multiplied by
+    twice, slope = 2 * math.sqrt(2 / math.pi), x * x
+    slope *= twice * 0.134145  # in place, in an array of its own: fewer arrays, less time
+    slope += twice
+    slope *= kept * (1 - share)
+    slope += share
+    slope *= gradient
+    return slope
 
 
 @rule(log_softmax)
