@@ -137,14 +137,16 @@ export class CourseModel extends VDomModel implements ICourseModel {
 
   async reset(module: string): Promise<string> {
     const { backup } = await this._options.api.reset(module);
-    this._grading.forget(module);
-    this._recalled.add(this.module(module)?.attempt ?? '');
+    this._forget(module);
     await this.refresh();
     return backup ?? '';
   }
 
   async restore(module: string): Promise<string> {
     const { done, backup } = await this._options.api.restore(module);
+    if (this.run(module)?.report?.verdict === 'error') {
+      this._forget(module); // it told of cells that are in their places now
+    }
     await this.refresh();
     const what = done?.length ? done.join(' ') : 'Every exercise cell was in its place already.';
     return backup ? `${what} The notebook as it was is kept in ${backup}.` : what;
@@ -177,6 +179,12 @@ export class CourseModel extends VDomModel implements ICourseModel {
   show(report: Report): void {
     this._selected = report.module;
     this._grading.show(report);
+  }
+
+  /** Show no report of the module until there is a new one. */
+  private _forget(module: string): void {
+    this._grading.forget(module);
+    this._recalled.add(this.module(module)?.attempt ?? '');
   }
 
   private async _read(): Promise<void> {

@@ -299,6 +299,18 @@ describe('other requests', () => {
     expect(await model.restore('02_tensor')).toContain('in its place already');
   });
 
+  it('restores, and takes back the report that told of the damage, but no other', async () => {
+    server.answers['POST modules/02_tensor/restore'] = { path: 'x', backup: null, done: [] };
+    server.answers[COMPLETE] = aReport({ verdict: 'failed' });
+    await model.complete('02_tensor');
+    await model.restore('02_tensor');
+    expect(model.run('02_tensor')?.report?.verdict).toBe('failed');
+    server.answers[COMPLETE] = aReport({ verdict: 'error' });
+    await model.complete('02_tensor');
+    await model.restore('02_tensor');
+    expect(model.run('02_tensor')).toBeNull();
+  });
+
   it('creates the workspace and reads the course again', async () => {
     server.answers['POST workspace'] = {};
     await model.start();
