@@ -87,7 +87,7 @@ bench-footprint: setup ## memory beside the server, and what it adds to JupyterL
 bench-peers: .stamps/install ## the same work by nbgrader, papermill and nbclient, where they are installed (ARGS="--python PATH")
 	@.venv/bin/python benchmarks/peers.py $(ARGS)
 
-bench-framework: .stamps/install ## the student's package against PyTorch (ARGS="--rows words --json"); PyTorch must be in .venv
+bench-framework: .stamps/install ## the student's package against PyTorch (ARGS="--rows words --avx2 --json"); PyTorch must be in .venv
 	@.venv/bin/python benchmarks/framework.py $(ARGS)
 
 format: setup ## let the formatters write

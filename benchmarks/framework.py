@@ -1,11 +1,13 @@
 """The student's package, made of the notebooks' solutions, against PyTorch on the CPU: one thread each, in one run.
 
     pip install torch          the build for CPUs is enough; nothing else in this project needs it
-    python benchmarks/framework.py [--rows "MLP Adam"] [--rounds 15] [--json]
+    python benchmarks/framework.py [--rows "MLP Adam"] [--rounds 15] [--avx2] [--json]
 
 A round is some 50 ms of one, then of the other; what is compared is CPU time, medians of all rounds (where the table says "fastest",
 minima). Wall time stands beside it: where it is much larger, the machine was busy. NumPy has the settings of the product's kernels
 (kernel/speed.py), which PyTorch in the same process shares. The rows, and how to add one: framework_rows.py.
+
+--avx2 holds NumPy, its BLAS and PyTorch to what laptops mostly have: with AVX-512, as on servers, PyTorch gains more than NumPy does.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import statistics
 import sys
 import time
@@ -22,6 +25,15 @@ from typing import NamedTuple
 
 from tinytorch_core.kernel import speed
 
+AVX2 = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}
+if "--avx2" in sys.argv:
+    os.environ.update(AVX2)
 speed.settle()  # before NumPy and PyTorch start their threads
 
 from framework_rows import ROWS, Row, Work  # noqa: E402
@@ -136,6 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="", metavar="WORDS", help="only rows with all these words in their names")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--avx2", action="store_true", help="no AVX-512 for either")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     if options.rounds < 7:
@@ -153,7 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for row in unwritten:
         print(f"left out: {row.name} (module {row.module} is not written)", file=sys.stderr)
     print(
-        f"{options.rounds} interleaved rounds, PyTorch {torch.__version__}; {time.time() - start:.0f} s in all",
+        f"{options.rounds} interleaved rounds, PyTorch {torch.__version__} with {torch.backends.cpu.get_cpu_capability()}; "
+        f"{time.time() - start:.0f} s in all",
         file=sys.stderr,
     )
 
