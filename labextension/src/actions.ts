@@ -85,8 +85,10 @@ export class Actions {
   }
 
   async restore(module: ModuleView): Promise<void> {
-    const said = await this._rewrite(module, id => this._options.model.restore(id));
-    Notification.success(`${label(module)}: ${said}`, { autoClose: 8000 });
+    const sentences = await this._rewrite(module, id => this._options.model.restore(id));
+    for (const said of sentences) {
+      Notification.success(`${label(module)}: ${said}`, { autoClose: 8000 });
+    }
   }
 
   async attempts(module: ModuleView): Promise<void> {
@@ -122,10 +124,7 @@ export class Actions {
   }
 
   /** Let the server write a notebook that may be open here: what is unsaved goes into its backup. */
-  private async _rewrite(
-    module: ModuleView,
-    write: (module: string) => Promise<string>
-  ): Promise<string> {
+  private async _rewrite<T>(module: ModuleView, write: (module: string) => Promise<T>): Promise<T> {
     const { model, notebooks } = this._options;
     const path = model.pathOf(module.id);
     await notebooks.save(path);

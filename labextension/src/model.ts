@@ -142,14 +142,14 @@ export class CourseModel extends VDomModel implements ICourseModel {
     return backup ?? '';
   }
 
-  async restore(module: string): Promise<string> {
+  async restore(module: string): Promise<readonly string[]> {
     const { done, backup } = await this._options.api.restore(module);
     if (this.run(module)?.report?.verdict === 'error') {
       this._forget(module); // it told of cells that are in their places now
     }
     await this.refresh();
-    const what = done?.length ? done.join(' ') : 'Every exercise cell was in its place already.';
-    return backup ? `${what} The notebook as it was is kept in ${backup}.` : what;
+    const what = done?.length ? done : ['Every exercise cell was in its place already.'];
+    return backup ? [...what, `The notebook as it was is kept in ${backup}.`] : what;
   }
 
   async attempts(module: string): Promise<readonly Report[]> {

@@ -103,7 +103,8 @@ export interface ICourseModel extends VDomRenderer.IModel {
   complete(module: string, checkOnly?: boolean): Promise<void>;
   cancel(module: string): Promise<void>;
   reset(module: string): Promise<string>;
-  restore(module: string): Promise<string>;
+  /** What was done, in sentences: a notification cuts off what is longer than 140 characters. */
+  restore(module: string): Promise<readonly string[]>;
   attempts(module: string): Promise<readonly Report[]>;
   solution(module: string): Promise<string>;
   /** What the student changed since the beginning or since it passed, or what differs from the solution. */

@@ -294,9 +294,14 @@ describe('other requests', () => {
   it('restores, and says what it did', async () => {
     const answer = { path: 'x', backup: 'b', done: ['Put tensor-add back.'] };
     server.answers['POST modules/02_tensor/restore'] = answer;
-    expect(await model.restore('02_tensor')).toContain('Put tensor-add back.');
+    expect(await model.restore('02_tensor')).toEqual([
+      'Put tensor-add back.',
+      'The notebook as it was is kept in b.'
+    ]);
     server.answers['POST modules/02_tensor/restore'] = { path: 'x', backup: null, done: [] };
-    expect(await model.restore('02_tensor')).toContain('in its place already');
+    expect(await model.restore('02_tensor')).toEqual([
+      'Every exercise cell was in its place already.'
+    ]);
   });
 
   it('restores, and takes back the report that told of the damage, but no other', async () => {

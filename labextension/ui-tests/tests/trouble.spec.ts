@@ -82,6 +82,7 @@ test.describe('when the student’s code goes wrong', () => {
     await expect(run).toContainText(/The cell of exercise \S+ is missing/);
     await run.getByRole('button', { name: 'Restore cells' }).click();
     await expect(page.getByText(/was missing; it is back/).first()).toBeVisible();
+    await expect(page.getByText(/is kept in \S+\.ipynb\./).first()).toBeVisible();
     await expect(run).toHaveCount(0);
     await student.cell('def readable_bytes');
     await complete();
