@@ -4,7 +4,7 @@
 
 warm    memory of the worker, the process it forks kernels from, and the kernels that wait for a click
 rest    the same once the kernels have been let go, which happens ten minutes after the last grading
-start   what importing the server half adds to importing JupyterLab's own: medians of processes that do and don't, one after the other
+start   importing the server half and reading the course, in processes that have imported JupyterLab's own: their median
 course  GET course through a running server, with ten thousand attempts on record
 
 Memory is the proportional share (PSS, Linux): what processes have in common counts once.
@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
@@ -31,8 +30,15 @@ from tinytorch_core.grader.client import Grader
 from tinytorch_core.report import Report
 
 ATTEMPTS = 10_000
-LAB = "import jupyterlab.labapp, jupyter_server.serverapp"
-OURS = f"{LAB}, tinytorch_core.server.app; from tinytorch_core.catalogue import default_course; default_course()"
+ADDED = """
+import time
+import jupyterlab.labapp, jupyter_server.serverapp
+start = time.perf_counter()
+import tinytorch_core.server.app
+from tinytorch_core.catalogue import default_course
+default_course()
+print(time.perf_counter() - start)
+"""
 
 
 def mebibytes_below(process: psutil.Process) -> float:
@@ -53,13 +59,9 @@ async def memory(course: Course) -> dict[str, float]:
 
 def added_to_start(rounds: int) -> float:
     """Milliseconds."""
-    seconds: dict[str, list[float]] = {LAB: [], OURS: []}
-    for _ in range(rounds + 1):
-        for code, kept in seconds.items():
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            kept.append(time.perf_counter() - start)
-    return 1000 * (statistics.median(seconds[OURS][1:]) - statistics.median(seconds[LAB][1:]))
+    command = [sys.executable, "-c", ADDED]
+    ran = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(rounds)]
+    return 1000 * statistics.median(float(process.stdout) for process in ran)
 
 
 def look_at_course(course: Course, rounds: int) -> float:
