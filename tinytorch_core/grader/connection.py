@@ -73,7 +73,7 @@ class GradingClient(AsyncKernelClient):
 
     def _send(self, code: str) -> str:
         content = {
-            "code": code,
+            "code": code.encode("utf-8", "replace").decode(),  # half of a surrogate pair can't be sent
             "silent": False,
             "store_history": False,
             "user_expressions": {},

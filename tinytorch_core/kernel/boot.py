@@ -65,7 +65,7 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
             super().init_iopub(context)  # type: ignore[no-untyped-call]
 
     sys.breakpointhook = lambda *arguments, **named: None  # as in JupyterLab, where its debugger is not at work
-    GradingKernel._execute_sleep = 0.0  # type: ignore[assignment]  # lest a reply overtakes the output, which nbclient waits for anyway
+    GradingKernel._execute_sleep = 0.0  # type: ignore[assignment]  # a pause lest replies overtake output, which nbclient waits for anyway
     OutStream.flush_timeout = None  # type: ignore[assignment]  # else a slow machine says that a cell has ended before it has sent what was printed
 
     GradingKernelApp.launch_instance(kernel_class=GradingKernel)
@@ -110,10 +110,11 @@ def _limit_posix(limits: dict[str, Any]) -> None:
 
 def _noting(path: str, open=os.open, write=os.write, close=os.close) -> Callable[[], None]:  # type: ignore[no-untyped-def]
     """A function that adds a byte to a file, whatever student code has made of `os`. Where it can't, the cell runs all the same."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
     def note() -> None:
         with contextlib.suppress(OSError):
-            file = open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            file = open(path, flags, 0o600)
             write(file, b".")
             close(file)
 

@@ -159,6 +159,11 @@ def test_a_cell_that_throws_the_streams_away_does_not_silence_the_kernel(backgro
     assert (printed[1].strip(), failure) == ("heard", None)
 
 
+def test_a_character_that_is_none_hinders_no_cell(background, kernel):
+    printed, failure = background.run(run_cells(kernel, "1", "print('half of a pair: \ud800')", "print(2)"))
+    assert (printed, failure) == (["", "half of a pair: ?\n", "2\n"], None)
+
+
 def test_of_many_outputs_only_the_first_are_kept(background, kernel):
     notebook = notebook_of("for n in range(300): print(n, flush=True)\n1 / 0")
     failure = background.run(run_notebook(kernel, notebook, LIMITS, lambda index, outcome: None))
