@@ -66,6 +66,11 @@ class GradingClient(AsyncKernelClient):
         """What `execute` is going to be called with, in this order."""
         self._expected, self._sent = deque(sources), deque()
 
+    @property
+    def has_the_next(self) -> bool:
+        """The kernel was given the cell after the one that was last asked for."""
+        return bool(self._sent)
+
     def execute(self, code: str, *args: Any, **kwargs: Any) -> str:
         while self._expected and len(self._sent) < AHEAD:
             self._sent.append(self._send(self._expected.popleft()))

@@ -55,6 +55,8 @@ class _Client(NotebookClient):
         self.limits = limits
         self.on_answers = on_answers
         self.received = 0
+        self.cells = 0
+        self.begun = kernel.begun
         self.asked_to_exit = False
         self.on_cell_executed = self._look_at_reply
         self._count_output()
@@ -103,12 +105,19 @@ class _Client(NotebookClient):
     def handle_comm_msg(self, outs: list[NotebookNode], msg: dict[str, Any], cell_index: int) -> None:
         """Widgets have no front end here; what they would show is nobody's business."""
 
-    def died(self, failure: CellFailure) -> bool:
-        """The kernel has ended by itself: neither did we stop it nor did a cell ask it to exit."""
-        return failure.error == "KernelDied" and not (self.kernel.stopped_because or self.asked_to_exit)
+    @property
+    def next_has_begun(self) -> bool:
+        """By the kernel's own account. It is given the next cell while we still read what came of this one."""
+        return self.kc.has_the_next and self.kernel.begun > self.begun + self.cells
+
+    def has_passed(self, failure: CellFailure) -> bool:
+        """True if it is the next cell that ended or stopped Python, before all was sent that this one had to say."""
+        quietly = failure.error in ("KernelDied", "TimeLimit") and self.kernel.stopped_because in ("", "time", "run")
+        return quietly and self.next_has_begun and not self.asked_to_exit
 
     async def run_cell(self, index: int, seconds: float) -> None:
         """Execute one cell. The kernel is killed when `seconds` are over; nobody needs it afterwards."""
+        self.cells += 1
         watch = asyncio.ensure_future(self._watch(seconds))
         try:
             await self.async_execute_cell(self.nb.cells[index], index, store_history=False)
@@ -124,22 +133,24 @@ class _Client(NotebookClient):
     def _refuse_stopped(self) -> None:
         """The reply may come although we stopped the kernel, or before a message larger than MAX_MESSAGE cut the connection.
 
-        What came after either was lost, so nothing counts.
+        What came after either was lost, so nothing counts. Once the next cell has begun, it is that one's affair.
         """
-        if self.kc.cut_off():
+        if self.kc.cut_off() and not self.next_has_begun:
             self.kernel.stop("output")
         if self.kernel.stopped_because:
             raise DeadKernelError(self.kernel.stopped_because)
 
     async def _watch(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
+        end, cut_before = time.monotonic() + seconds, False
         while (left := end - time.monotonic()) > 0:
             await asyncio.sleep(min(left, WATCH_SECONDS))
             if not self.kernel.alive():
                 break
-            if self.kc.cut_off():
+            cut = self.kc.cut_off()
+            if cut and (cut_before or not self.next_has_begun):  # or the next cell is ending Python just now
                 self.kernel.stop("output")
                 break
+            cut_before = cut
             if await asyncio.to_thread(over_memory, self.kernel.pid, self.limits.memory_bytes):
                 self.kernel.stop("memory")
                 break
@@ -163,12 +174,11 @@ async def run_notebook(kernel: Kernel, notebook: NotebookNode, limits: Limits, o
     client = _Client(notebook, kernel, limits, on_answers=lambda message: None)
     to_run = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and not is_idle(cell.source)]
     client.kc.expect(notebook.cells[index].source for index in to_run)
-    begun = kernel.begun
     for number, index in enumerate(to_run, start=1):
         on_cell(index, "running")
         failure = await _run_one(client, index, limits.cell_seconds)
-        if failure and client.died(failure) and kernel.begun > begun + number < begun + len(to_run):
-            on_cell(index, "passed")  # the next one ended Python, before the last words of this one were out
+        if failure and client.has_passed(failure):
+            on_cell(index, "passed")
             index = to_run[number]
             on_cell(index, "running")
             failure = _stopped(index, notebook.cells[index], kernel, limits, limits.cell_seconds)

@@ -39,11 +39,6 @@ PRIME: dict[Role, str] = {
     "cells": "from tinytorch_core.kernel import boot as _boot\n_boot.prime_cells(); _boot.keep_streams(); del _boot",
     "checks": "from tinytorch_core.kernel import harness as _tinytorch_harness\n_tinytorch_harness.prime()",
 }
-KERNEL_FLAGS = (
-    "--HistoryManager.enabled=False",
-    "--IPKernelApp.ignore_cwd=True",
-    "--IPKernelApp.capture_fd_output=False",
-)
 
 
 class Kernel:
@@ -236,7 +231,7 @@ class Pool:
 
     def _command(self, settings: dict[str, Any]) -> list[str]:
         boot = [sys.executable, "-I", "-B", "-m", "tinytorch_core.kernel.boot", json.dumps(settings)]
-        return [*boot, "-f", "{connection_file}", *KERNEL_FLAGS]
+        return [*boot, "-f", "{connection_file}"]
 
     @property
     def keepers(self) -> set[int]:

@@ -46,6 +46,7 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
     from ipykernel.iostream import OutStream
     from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
+    from traitlets.config import Config
 
     note_beginning = _noting(os.path.join(settings["writable"][0], BEGUN))
 
@@ -60,6 +61,9 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
                 super()._publish_status(status, *arguments, **named)  # type: ignore[no-untyped-call]
 
     class GradingKernelApp(IPKernelApp):
+        def parse_command_line(self, argv: Any = None) -> None:
+            """There are no settings to look for, and a parser that knows all that there could be takes 3 MiB."""
+
         def init_iopub(self, context: zmq.Context[Any]) -> None:
             context.setsockopt(zmq.SNDHWM, 0)  # else output beyond a thousand messages is dropped, its end among it
             super().init_iopub(context)  # type: ignore[no-untyped-call]
@@ -68,7 +72,13 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
     GradingKernel._execute_sleep = 0.0  # type: ignore[assignment]  # a pause lest replies overtake output, which nbclient waits for anyway
     OutStream.flush_timeout = None  # type: ignore[assignment]  # else a slow machine says that a cell has ended before it has sent what was printed
 
-    GradingKernelApp.launch_instance(kernel_class=GradingKernel)
+    GradingKernelApp.launch_instance(
+        kernel_class=GradingKernel,
+        connection_file=arguments[arguments.index("-f") + 1],
+        ignore_cwd=True,
+        capture_fd_output=False,
+        config=Config(HistoryManager={"enabled": False}),
+    )
 
 
 def bind_to(parent: int, name: bytes) -> None:

@@ -21,6 +21,9 @@ def limits(**changes):
     return type(LIMITS)(**{name: changes.get(name, getattr(LIMITS, name)) for name in LIMITS.__struct_fields__})
 
 
+SHORT = limits(cell_seconds=2.0)
+
+
 @pytest.fixture(scope="module")
 def kernel(background, pool):
     """For cells that leave their kernel alive."""
@@ -91,7 +94,7 @@ def test_a_cell_that_ends_python_is_named_though_nothing_was_heard_of_the_one_be
     async def run(*sources):
         kernel = await pool.take("cells")
         said: list[tuple[int, str]] = []
-        failure = await run_notebook(kernel, notebook_of(*sources), LIMITS, lambda *cell: said.append(cell))
+        failure = await run_notebook(kernel, notebook_of(*sources), SHORT, lambda *cell: said.append(cell))
         await pool.discard(kernel)
         return failure, said
 
@@ -100,10 +103,37 @@ def test_a_cell_that_ends_python_is_named_though_nothing_was_heard_of_the_one_be
     assert said[2:] == [(1, "running"), (1, "passed"), (3, "running"), (3, "failed")]
     failure, said = background.run(run("1", MUTE + "; import os; os._exit(0)", "2"))
     assert (failure.index, said[-1]) == (1, (1, "failed"))
+    failure, said = background.run(run("1", MUTE, "while True: pass", "2"))
+    assert (failure.index, failure.error) == (2, "TimeLimit")
+    failure, said = background.run(run("1", MUTE + "; import time; time.sleep(600)", "2"))
+    assert (failure.index, failure.error) == (1, "TimeLimit")
     failure, said = background.run(run("1", "1 / 0", "import os; os._exit(0)", "2"))
     assert (failure.index, failure.error) == (1, "ZeroDivisionError")
     failure, said = background.run(run("1", "2", MUTE + "; import os; os._exit(0)"))
     assert (failure.index, said[-1]) == (2, (2, "failed"))
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("import os; os._exit(0)", "KernelDied"),
+        ("print('x' * 20_000_000, flush=True); open('said', 'w').close()", "OutputLimit"),
+    ],
+)
+def test_a_cell_that_cuts_the_connection_is_named_by_a_worker_that_was_busy(background, pool, source, error):
+    async def run():
+        kernel, end = await pool.take("cells"), time.monotonic() + 30
+        said, before = kernel.scratch / "notebooks" / "said", kernel.begun
+        running = asyncio.ensure_future(run_cells(kernel, "1", source, "2"))
+        while kernel.begun == before and time.monotonic() < end:
+            await asyncio.sleep(0)
+        while kernel.alive() and not said.exists() and time.monotonic() < end:  # the event loop stands still
+            time.sleep(0.001)
+        _, failure = await running
+        await pool.discard(kernel)
+        return failure.index, failure.error
+
+    assert background.run(run()) == (1, error)
 
 
 def test_a_failing_cell_is_announced_as_failed_and_named_by_its_id(background, kernel):
@@ -205,7 +235,6 @@ kernel = get_ipython().kernel
 def send(kind, content):
     kernel.session.send(kernel.iopub_socket, kind, content=content, parent=kernel.get_parent("shell"))
 """
-SHORT = limits(cell_seconds=2.0)
 ATTACKS = {
     "a loop that catches everything, with all signals blocked": Attack(
         "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
