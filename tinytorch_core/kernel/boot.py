@@ -62,7 +62,7 @@ def become_kernel(settings: dict[str, Any], arguments: Sequence[str]) -> None:
 
     class GradingKernelApp(IPKernelApp):
         def parse_command_line(self, argv: Any = None) -> None:
-            """There are no settings to look for, and a parser that knows all that there could be takes 3 MiB."""
+            """There are no settings to look for, and a parser that knows all that there could be takes 4 ms."""
 
         def init_iopub(self, context: zmq.Context[Any]) -> None:
             context.setsockopt(zmq.SNDHWM, 0)  # else output beyond a thousand messages is dropped, its end among it
