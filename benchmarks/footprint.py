@@ -84,6 +84,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    if sys.platform != "linux":
+        parser.error("only Linux tells the proportional share of memory")
     course = default_course()
     results = {
         **asyncio.run(memory(course)),
